@@ -1,11 +1,21 @@
 # Penstock. `make help` lists what there is to make. Needs GNU make, gcc or clang, pkg-config (scripts/setup installs all of it).
 #
+#   make [MODE=…] [CC=…]        build/<mode>/penstock; with CC=clang-16 in build/<mode>-clang
+#   make test [ROOM=…]          unit and property tests
+#   make fuzz [ROOM=…] [T=10]   every fuzz target for T seconds
+#   make e2e [TOPIC=…]          real processes on loopback (tests/e2e)
+#   make check                  layers, headers, format, dead functions, spelling, docs … in seconds
+#   make tidy [ROOM=…]          clang-tidy
+#   make bench [BENCH=…]        side by side with nginx, HAProxy and Envoy
+#   make install [DESTDIR=] [PREFIX=/usr/local]
+#   make clean
+#
 #   MODE=debug|asan|tsan|release|fuzz   CC=gcc|clang-16   ROOM=<room>   WERROR=1
 
 MODE ?= debug
 CC = gcc
 CLANG ?= clang-16
-B := build/$(MODE)
+PREFIX ?= /usr/local
 LIBRARIES := libuv libxxhash yaml-0.1 jansson
 
 ifeq ($(filter $(MODE),debug asan tsan release fuzz),)
@@ -16,6 +26,7 @@ CC = $(CLANG)
 endif
 
 IS_CLANG := $(findstring clang,$(CC))
+B := build/$(MODE)$(if $(IS_CLANG),$(if $(filter-out fuzz,$(MODE)),-clang))
 
 WARN := -Wall -Wextra -Wshadow -Wundef -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wconversion -Wnull-dereference -Wdate-time -Wimplicit-fallthrough
@@ -33,7 +44,7 @@ MODE_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sa
 MODE_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 MODE_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 
-CPPFLAGS := -D_GNU_SOURCE -Isrc -Iinclude $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
+CPPFLAGS := -D_GNU_SOURCE -Isrc $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 CFLAGS := -std=gnu17 -fno-strict-overflow -fno-common -fvisibility=hidden -ffunction-sections -fdata-sections -pthread $(WARN) $(MODE_$(MODE))
 LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--gc-sections -Wl,--as-needed -pthread
 LDLIBS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null) -lm
@@ -54,7 +65,7 @@ group = -Wl,--start-group $(1) -Wl,--end-group
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all test fuzz check tidy e2e bench clean help install
+.PHONY: all test fuzz check tidy e2e bench bench-tools objects clean help install
 all: $(B)/penstock
 
 define room_rules
@@ -68,6 +79,9 @@ $(B)/%.o: src/%.c Makefile
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 ARCHIVES := $(foreach r,$(ROOMS),$(if $(call SOURCES,$(r)),$(call archive,$(r))))
+# Every object once, for `make check` (dead functions) and the rooms nothing links yet.
+objects: $(foreach r,$(ROOMS),$(call OBJECTS,$(r)))
+
 $(B)/penstock: $(ARCHIVES)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(B)/cmd/main.o $(call group,$(ARCHIVES)) $(LDLIBS)
 
@@ -92,7 +106,7 @@ FUZZ := $(wildcard src/$(or $(ROOM),*)/*_fuzz.c)
 FUZZ_PROGRAMS := $(patsubst src/%.c,build/fuzz/fuzz/%,$(FUZZ))
 T ?= 10
 define fuzz_rules
-build/fuzz/fuzz/$(1): src/$(1).c $(foreach r,$(NEED_$(dir $(1):/=)),) $(foreach r,$(NEED_$(patsubst %/,%,$(dir $(1)))),$(if $(call SOURCES,$(r)),$(call archive,$(r))))
+build/fuzz/fuzz/$(1): src/$(1).c $(foreach r,$(NEED_$(patsubst %/,%,$(dir $(1)))),$(if $(call SOURCES,$(r)),$(call archive,$(r))))
 	@mkdir -p $$(@D)
 	$$(CC) $$(CPPFLAGS) $$(CFLAGS) -fsanitize=fuzzer -o $$@ $$< $$(call group,$$(filter %.a,$$^)) $$(LDLIBS)
 endef
@@ -105,10 +119,37 @@ fuzz:
 	@$(MAKE) --no-print-directory MODE=fuzz fuzz
 endif
 
+# ---- the house ----
+check: objects
+	@CC="$(CC)" CHECK_FLAGS="$(CPPFLAGS) $(CFLAGS)" CHECK_LINK="$(LDFLAGS) $(LDLIBS)" CHECK_OBJECTS="$(B)" scripts/check $(ONLY)
+
+TIDY_FILES = $(wildcard src/$(or $(ROOM),*)/*.c)
+tidy:
+	@printf '%s\n' $(TIDY_FILES) | xargs -P$$(nproc) -n4 clang-tidy-16 --quiet --warnings-as-errors='*' -- \
+		$(CPPFLAGS) -std=gnu17
+
+e2e:
+	@scripts/e2e $(TOPIC)
+
+# ---- benchmarks: a stand-in backend and a load generator beside the release build ----
+BENCH_TOOLS := build/bench/backend build/bench/loadgen
+build/bench/%: bench/%.c bench/bench.h Makefile
+	@mkdir -p $(@D)
+	gcc -std=gnu17 -D_GNU_SOURCE -O2 -g $(filter-out -Wnull-dereference,$(WARN)) -o $@ $<
+bench-tools: $(BENCH_TOOLS)
+bench: bench-tools
+	@$(MAKE) --no-print-directory MODE=release
+	@bench/run $(BENCH)
+
+install:
+	@$(MAKE) --no-print-directory MODE=release
+	install -D -m 755 build/release/penstock $(DESTDIR)$(PREFIX)/bin/penstock
+	install -D -m 644 man/penstock.1 $(DESTDIR)$(PREFIX)/share/man/man1/penstock.1
+
 clean:
 	rm -rf build
 
 help:
-	@sed -n 's/^#   //p' Makefile; echo "targets: all test fuzz check tidy e2e bench install clean"
+	@sed -n 's/^#   //p' Makefile
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

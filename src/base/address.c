@@ -74,11 +74,11 @@ void address_format(const struct address *a, char out[ADDRESS_TEXT_MAX])
 {
 	char host[ADDRESS_TEXT_MAX];
 	address_format_host(a, host);
-	const char *form = a->sa.ss_family == AF_INET6 ? "[%.100s]:%u" : "%.100s:%u";
+	bool v6 = a->sa.ss_family == AF_INET6;
 	if (a->sa.ss_family == AF_UNIX)
 		memcpy(out, host, sizeof host);
 	else
-		(void)snprintf(out, ADDRESS_TEXT_MAX, form, host, address_port(a));
+		(void)snprintf(out, ADDRESS_TEXT_MAX, "%s%.100s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", address_port(a));
 }
 
 bool address_eq(const struct address *a, const struct address *b)
