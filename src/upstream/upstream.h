@@ -60,7 +60,8 @@ struct upstream_ops {
 
 struct upstream *upstream_new(struct loop *l, const struct upstream_options *o);
 void upstream_free(struct upstream *u);
-/* Starts a call on an idle connection or a new one. NULL without memory or descriptors (-PS_ECONNLIMIT is the reason). Callbacks never come from within. */
+/* Starts a call on an idle connection or a new one. NULL without memory or descriptors (-PS_ECONNLIMIT is the reason). Only `body` and `body_taken` are
+ * called from within. */
 struct upstream_call *upstream_open(struct upstream *u, const struct upstream_target *to, const struct upstream_request *rq,
 				    const struct upstream_ops *ops, void *owner);
 /* More body is there. */
