@@ -90,7 +90,7 @@ static int put(struct map *m, struct probe q, void *value)
 	if (!s || s->hash == 0) {
 		if (m->count >= m->max)
 			return -PS_ETOOBIG;
-		if ((uint64_t)(m->count + 1) * 4 > (uint64_t)m->cap * 3) {
+		if (!s || (uint64_t)(m->count + 1) * 4 > (uint64_t)m->cap * 3) {
 			int r = grow(m);
 			if (r < 0)
 				return r;
