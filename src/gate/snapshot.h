@@ -54,14 +54,18 @@ struct snapshot_listener {
 	char name[64];
 	struct address address;
 	struct listener_policy policy;
-	uint32_t route_listener; /* how route_match knows it */
+	uint32_t route_listener; /* how route_match knows it when it has its port alone; else ask snapshot_route_listener */
 };
+
+struct model_rewrites; /* the InferenceModelRewrites of a pool; NULL: none */
 
 struct snapshot_pool {
 	char name[128]; /* "namespace/name" */
 	struct gate *gate;
 	struct pool *pool;
 	struct pool_policy policy;
+	struct model_rewrites *rewrites;
+	struct map objectives; /* names -> struct config_objective */
 };
 
 struct snapshot {
@@ -74,11 +78,29 @@ struct snapshot {
 	uint32_t pool_count; /* index = the pool numbers in route_backend */
 	struct snapshot_pool *pools;
 	uint64_t body_memory_bytes; /* [a quarter of the memory limit] for the process */
+	struct arena memory;        /* of all that hangs on it */
 };
+
+/* The live objects of one pool, by its number in the configuration. Control owns them; they outlive every snapshot that names them. */
+struct snapshot_live {
+	struct pool *pool;
+	struct gate *gate;
+};
+
+/* Compiles a store: `live` has config_pool_count rows. Takes a reference of the configuration. One reference, the caller's; NULL: see e.
+ * Listeners are the sockets of the configuration, in its order. Control's thread. */
+struct snapshot *snapshot_new(const struct config *c, const struct snapshot_live *live, uint64_t generation,
+			      uint64_t body_memory_bytes, struct err *e) MUST_CHECK;
 
 /* Any thread. The last one frees it (never its pools and gates, which control owns). */
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
+/* References now; 1 told to the only owner stays 1, as nobody else is left to take one. */
+unsigned snapshot_refs(const struct snapshot *s);
+
+/* Which listener of a socket a host (without its port) belongs to, for route_request.listener: several Gateway listeners may share a
+ * port and be told apart by hostname. UINT32_MAX: none, so no route matches. Any thread. */
+uint32_t snapshot_route_listener(const struct snapshot *s, uint32_t listener, struct span host);
 
 struct listener_policy listener_policy_default(void);
 struct pool_policy pool_policy_default(void);
