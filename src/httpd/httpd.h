@@ -82,8 +82,7 @@ void httpd_respond(struct httpd_request *rq, const struct httpd_answer *a, struc
 void httpd_respond_error(struct httpd_request *rq, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Begins an answer of unknown length: chunked for HTTP/1.1, until close for 1.0. The head leaves with the first
- * piece, or at the end of the turn. */
+/* Begins an answer of unknown length: chunked for HTTP/1.1, until close for 1.0. The head leaves at once. */
 void httpd_begin(struct httpd_request *rq, const struct httpd_answer *a);
 /* One piece, sent as one chunk as soon as the socket takes it. 1: more may be given; 0: given and kept, but wait for
  * on_drain; -PS_ENOMEM: not taken, and the answer can only be broken off. */
