@@ -1,5 +1,5 @@
-/* HTTP/1.1 messages (RFC 9110, RFC 9112): strict parsing of heads and chunked bodies, and writing them.
- * Whatever two parsers could read in two ways is an error here. */
+/* HTTP/1.1 messages (RFC 9110, RFC 9112): strict parsing of heads and chunked bodies, and the tables for writing them.
+ * Whatever two parsers could read in two ways is an error here. All functions are pure; any thread. */
 #ifndef PS_WIRE_HTTP1_H
 #define PS_WIRE_HTTP1_H
 
@@ -16,7 +16,7 @@ enum h1_name {
 
 /* Properties of known fields (wire/fields.def). */
 enum h1_field_flag {
-	H1_HOP = 1,     /* belongs to one connection: never forwarded (RFC 9110 §7.6.1) */
+	H1_HOP = 1,	/* belongs to one connection: never forwarded (RFC 9110 §7.6.1) */
 	H1_FRAMING = 2, /* written by us alone: Content-Length, Transfer-Encoding, Trailer */
 	H1_ROUTING = 4, /* names a destination or carries engine-internal data: never accepted from clients */
 };
@@ -51,12 +51,12 @@ enum h1_framing {
 
 /* Bounds of one listener or pool. Defaults: h1_limits_default(). */
 struct h1_limits {
-	uint32_t line_bytes;     /* request line, 8 KiB: above it 414 */
-	uint32_t head_bytes;     /* request or answer head without the first line, 64 KiB: 431 */
-	uint32_t fields;         /* 100: 431 */
-	uint32_t value_bytes;    /* one field value, 16 KiB: 431 */
-	uint32_t trailer_bytes;  /* 4 KiB */
-	uint32_t chunk_ext_bytes;       /* one chunk's extension, 256 */
+	uint32_t line_bytes;		/* request line, 8 KiB: above it 414 */
+	uint32_t head_bytes;		/* request or answer head without the first line, 64 KiB: 431 */
+	uint32_t fields;		/* 100: 431 */
+	uint32_t value_bytes;		/* one field value, 16 KiB: 431 */
+	uint32_t trailer_bytes;		/* 4 KiB */
+	uint32_t chunk_ext_bytes;	/* one chunk's extension, 256 */
 	uint32_t chunk_ext_total_bytes; /* all of a body's, 4 KiB */
 };
 
@@ -65,20 +65,22 @@ struct h1_head {
 	/* requests */
 	enum h1_method method;
 	struct span method_text;
-	struct span target;    /* as sent */
-	struct span path;      /* of the target; begins with '/', or is "*" for OPTIONS */
-	struct span query;     /* behind '?', without it */
-	struct span authority; /* of Host (or of an absolute-form target, which wins, RFC 9112 §3.2.2); may be empty for HTTP/1.0 */
+	struct span target; /* as sent */
+	struct span path;  /* of the target; begins with '/', or is "*" for OPTIONS; empty for CONNECT. As sent, escapes
+			      sound */
+	struct span query; /* behind '?', without it */
+	struct span authority; /* of Host (or of an absolute-form target, which wins, RFC 9112 §3.2.2); may be empty for
+				  HTTP/1.0 */
 	/* answers */
 	int status;
 	struct span reason;
 	/* both */
 	uint8_t minor; /* HTTP/1.<minor>: 0 or 1 */
 	bool keep_alive;
-	bool expect_continue;
-	bool upgrade;         /* asks to change protocols (Upgrade named by Connection) or CONNECT */
+	bool expect_continue; /* there is a body and the client waits for 100 before it sends it */
+	bool upgrade;	      /* asks to change protocols (Upgrade named by Connection) or CONNECT */
 	enum h1_framing framing;
-	uint64_t length;      /* when framing is H1_BODY_LENGTH */
+	uint64_t length; /* when framing is H1_BODY_LENGTH; may be 0, at most INT64_MAX */
 	uint32_t field_count;
 	struct h1_field fields[H1_FIELDS_MAX];
 };
@@ -89,9 +91,11 @@ struct h1_limits h1_limits_default(void);
  * needed, or -PS_EBADHTTP, -PS_EVERSION, -PS_ECODING, -PS_EURITOOLONG, -PS_EHEADTOOBIG, -PS_EEXPECT. What is
  * wrong already is refused before the head is complete. `seen`: how many of these bytes an earlier call
  * that returned 0 was given; it keeps dripped heads linear. At most one empty line (CRLF) before the request
- * line is skipped (RFC 9112 §2.2) and counted in the length. */
-ptrdiff_t h1_request_parse(struct h1_head *h, const char *p, size_t n, size_t seen,
-			   const struct h1_limits *limits, struct err *e) MUST_CHECK;
+ * line is skipped (RFC 9112 §2.2) and counted in the length. The verdict does not depend on how the bytes were cut.
+ * 0 is never returned for more than 4 + line_bytes + head_bytes: who has room for that never stalls. *h is filled only
+ * when the result is positive. */
+ptrdiff_t h1_request_parse(struct h1_head *h, const char *p, size_t n, size_t seen, const struct h1_limits *limits,
+			   struct err *e) MUST_CHECK;
 
 /* The same for an answer to `method`: -PS_EUPPROTO for anything wrong. 1xx heads are returned like others. */
 ptrdiff_t h1_response_parse(struct h1_head *h, enum h1_method method, const char *p, size_t n, size_t seen,
@@ -112,7 +116,7 @@ bool h1_is_value(struct span s);
 /* Decoder of a chunked body. One per body; 0 is its initial state, after h1_chunked_init. */
 struct h1_chunked {
 	const struct h1_limits *limits;
-	uint64_t left;  /* data bytes left in the chunk */
+	uint64_t left; /* data bytes left in the chunk */
 	uint32_t ext, ext_total, trailer;
 	uint8_t state;
 	bool answer; /* errors are -PS_EUPPROTO instead of -PS_EBADHTTP */
@@ -120,10 +124,12 @@ struct h1_chunked {
 
 void h1_chunked_init(struct h1_chunked *c, const struct h1_limits *limits, bool answer);
 /* Decodes in place: payload bytes are moved to the front of p. Returns how many bytes of the body were consumed
- * (all n, unless the body ended before), *ret_payload how many payload bytes now stand at p. Trailer fields are added to `trailers`
- * as a block of "name: value\r\n" lines, checked and without forbidden ones (RFC 9110 §6.5.1); NULL drops them. */
-ptrdiff_t h1_chunked_decode(struct h1_chunked *c, char *p, size_t n, size_t *ret_payload,
-			    struct buf *trailers, struct err *e) MUST_CHECK;
+ * (all n, unless the body ended before), *ret_payload how many payload bytes now stand at p. Trailer fields are added
+ * to `trailers` as a block of "name: value\r\n" lines, checked and without forbidden ones (RFC 9110 §6.5.1); NULL drops
+ * them. The block is complete, and may be touched, once the body is done. -PS_EBADHTTP, -PS_EHEADTOOBIG (trailers),
+ * -PS_ENOMEM; for answers -PS_EUPPROTO in place of the first two. After an error the decoder is of no more use. */
+ptrdiff_t h1_chunked_decode(struct h1_chunked *c, char *p, size_t n, size_t *ret_payload, struct buf *trailers,
+			    struct err *e) MUST_CHECK;
 bool h1_chunked_done(const struct h1_chunked *c);
 
 #endif
