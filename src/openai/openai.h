@@ -30,7 +30,7 @@ enum {
 	OPENAI_MODEL_MAX = 256,      /* bytes of a model name */
 };
 
-/* What one body says. Owned by the scanner it came from, except `chain`, which openai_facts_take moves out. */
+/* What one body says. Owned by the scanner it came from; openai_scan_chain_take moves the chain out. */
 struct openai_facts {
 	struct span model;        /* unescaped; empty when absent */
 	size_t model_at;          /* offset and length of the raw JSON string, quotes included, for a splice; */
@@ -63,8 +63,12 @@ int openai_scan_feed(struct openai_scan *s, struct span bytes, struct err *e) MU
 /* At the end of the body. -PS_EBADJSON when it is incomplete, -PS_ENOFIELD without a model. */
 int openai_scan_end(struct openai_scan *s, struct err *e) MUST_CHECK;
 /* The facts: complete after openai_scan_end; before it, what is known so far (bodies beyond body-hold). The chain is
- * final for what was fed. `seed` is mixed in front of it: use it for model, adapter (the cache salt is in it already). */
+ * final for what was fed. `seed` is mixed in front of it: use it for model, adapter (the cache salt is in it already).
+ * Borrowed until the next call; without memory for the chain its length is 0, which costs a cache hit and nothing else. */
 const struct openai_facts *openai_scan_facts(struct openai_scan *s, uint64_t seed);
+/* Moves the chain of the last openai_scan_facts out; the caller frees it. NULL and 0 when it is empty. */
+uint64_t *openai_scan_chain_take(struct openai_scan *s, uint32_t *ret_len);
+/* NULL is allowed. */
 void openai_scan_free(struct openai_scan *s);
 /* Only JSON (RFC 8259), for `penstock facts --syntax`. The cases RFC 8259 leaves open are listed in docs/reference/json.md. */
 int openai_json_check(struct span text, struct err *e) MUST_CHECK;

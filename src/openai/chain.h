@@ -1,0 +1,54 @@
+/* From text to a chain of prefix block hashes. The prompt is a few sections (tools, system, messages), each cut into blocks
+ * of OPENAI_BLOCK_BYTES from its own start and hashed unchained as it arrives, in whatever order the body has them; the chain is
+ * made at the end, in the order of the engine's template. Private to openai. */
+#ifndef PS_OPENAI_CHAIN_H
+#define PS_OPENAI_CHAIN_H
+
+#include "base/base.h"
+#include "openai/openai.h"
+
+/* In the order of the chain. */
+enum section_id { SECTION_TOOLS, SECTION_FUNCTIONS, SECTION_SYSTEM, SECTION_MAIN, SECTION_COUNT };
+
+/* Cuts a stream into blocks, whatever the pieces it comes in. */
+struct cutter {
+	uint16_t fill;
+	char part[OPENAI_BLOCK_BYTES];
+};
+
+/* Hash of a text that comes in pieces; does not depend on where they are cut. */
+struct text_hash {
+	uint64_t h;
+	uint64_t n;
+	struct cutter cut;
+};
+
+void text_hash_begin(struct text_hash *t);
+void text_hash_add(struct text_hash *t, struct span s);
+uint64_t text_hash_end(struct text_hash *t);
+
+struct section {
+	uint64_t kind; /* what its bytes are: text and token ids never look alike; 0: the section is absent */
+	uint64_t tail; /* what is behind its last full block */
+	uint32_t at, n; /* its blocks */
+};
+
+/* Owner: one scanner. Memory: 8 bytes per block of the prompt, at most OPENAI_BLOCKS_MAX of them. */
+struct blocks {
+	uint64_t *hash;
+	uint32_t n, cap;
+	struct section sections[SECTION_COUNT];
+	struct section *open; /* where text goes; NULL: nowhere */
+	struct cutter cut;
+};
+
+void blocks_free(struct blocks *b);
+/* Each section is begun once and ended before the next one begins. */
+void blocks_begin(struct blocks *b, enum section_id id, uint64_t kind);
+/* 0 or -PS_ENOMEM. What is behind OPENAI_BLOCKS_MAX is left out. */
+int blocks_add(struct blocks *b, struct span s) MUST_CHECK;
+void blocks_end(struct blocks *b);
+/* Writes b->n chained hashes to `out`, the first of them depending on `root`. */
+void blocks_chain(const struct blocks *b, uint64_t root, uint64_t *out);
+
+#endif

@@ -1,0 +1,620 @@
+/* The JSON push parser: one state, one byte run at a time, no recursion, no lookback. Runs of plain text are found
+ * 16 bytes at a time (SSE2); an escape or UTF-8 sequence cut by a split waits in `carry` until it is whole, so both ways
+ * share one decoder. Hot: every byte of every request body passes here, on the worker that owns it.
+ * Grammar: RFC 8259; UTF-8: RFC 3629. */
+#include "openai/scan.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "openai/openai.h"
+
+enum state { /* what may come next */
+	ST_VALUE,
+	ST_ELEMENT_OR_END, /* behind [ */
+	ST_KEY_OR_END,     /* behind { */
+	ST_KEY,            /* behind a comma in an object */
+	ST_COLON,
+	ST_BEHIND, /* behind a value in a container */
+	ST_STRING,
+	ST_NUMBER,
+	ST_WORD,
+	ST_DONE,
+};
+
+/* Decoded text on its way to the sink, so that texts full of escapes do not cost a call for each. */
+struct scratch {
+	size_t n;
+	char text[512];
+};
+
+enum { DIRECT_BYTES = 128 }; /* runs from this length on are not worth copying (guessed) */
+
+static int fail(struct scan *s, const char *p, int code, const char *why)
+{
+	s->at = s->offset + (size_t)(p - s->base);
+	s->why = why;
+	return -code;
+}
+
+static int bad(struct scan *s, const char *p, const char *why)
+{
+	return fail(s, p, PS_EBADJSON, why);
+}
+
+static inline int emit(struct scan *s, enum scan_event ev, struct span text)
+{
+	return s->muted || !s->sink ? 0 : s->sink(s->arg, ev, text);
+}
+
+static inline void mark(struct scan *s, const char *p)
+{
+	s->at = s->offset + (size_t)(p - s->base);
+}
+
+static inline void mark_behind(struct scan *s, const char *p)
+{
+	s->behind = s->offset + (size_t)(p - s->base);
+}
+
+static inline void value_done(struct scan *s)
+{
+	s->state = s->depth ? ST_BEHIND : ST_DONE;
+}
+
+/* ---- keys and numbers: whole when they fit the token buffer ---- */
+
+static int token_add(struct scan *s, enum scan_event part, struct span t)
+{
+	while (t.n) {
+		if (s->token_len == SCAN_TOKEN_BYTES) {
+			int r = emit(s, part, span_of(s->token, SCAN_TOKEN_BYTES));
+			if (r < 0)
+				return r;
+			s->token_len = 0;
+		}
+		struct span fits = span_head(t, SCAN_TOKEN_BYTES - (size_t)s->token_len);
+		memcpy(s->token + s->token_len, fits.p, fits.n);
+		s->token_len = (uint8_t)(s->token_len + fits.n);
+		t = span_skip(t, fits.n);
+	}
+	return 0;
+}
+
+static int token_end(struct scan *s, enum scan_event ev)
+{
+	size_t n = s->token_len;
+	s->token_len = 0;
+	return emit(s, ev, span_of(s->token, n));
+}
+
+/* ---- strings ---- */
+
+/* The first byte that is not printable ASCII, or is a quote or backslash. */
+static inline const char *plain_end(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		/* Signed: bytes from 0x80 on are below the space, too. */
+		__m128i stop = _mm_or_si128(_mm_cmplt_epi8(v, space),
+					    _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
+		int mask = _mm_movemask_epi8(stop);
+		if (mask)
+			return p + __builtin_ctz((unsigned)mask);
+	}
+#endif
+	while (p < end && (signed char)*p >= ' ' && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
+/* Behind the valid UTF-8 sequences of two and more bytes that lie whole before `end`. */
+static const char *wide_end(const char *p, const char *end)
+{
+	while (p < end && (signed char)*p < 0) {
+		uint32_t w;
+		size_t n;
+		/* Three bytes, U+1000 to U+CFFF: most of the world's longer scripts, with nothing else to check. */
+		if (end - p >= 4 && (memcpy(&w, p, 4), (w & 0x00c0c0ff) - 0x008080e1 <= 0xb)) {
+			p += 3;
+			continue;
+		}
+		n = utf8_length(p, (size_t)(end - p));
+		if (n == 0)
+			break;
+		p += n;
+	}
+	return p;
+}
+
+/* Behind the longest run of text that stands for itself. */
+static inline const char *text_end(const char *p, const char *end)
+{
+	for (;;) {
+		p = plain_end(p, end);
+		if (p == end || (signed char)*p >= 0)
+			return p;
+		const char *wide = wide_end(p, end);
+		if (wide == p)
+			return p;
+		p = wide;
+	}
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+enum { NEED_MORE = 0, INVALID = -1 };
+
+/* "\uXXXX" at p: 6 and the code unit, NEED_MORE or INVALID. */
+static int unit16(const char *p, size_t n, uint32_t *ret)
+{
+	uint32_t v = 0;
+	if (n > 0 && p[0] != '\\')
+		return INVALID;
+	if (n > 1 && p[1] != 'u')
+		return INVALID;
+	for (size_t i = 2; i < 6 && i < n; i++) {
+		int h = hex_value(p[i]);
+		if (h < 0)
+			return INVALID;
+		v = v << 4 | (uint32_t)h;
+	}
+	*ret = v;
+	return n < 6 ? NEED_MORE : 6;
+}
+
+static size_t utf8_write(uint32_t c, char *out)
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	for (size_t i = n - 1; i > 0; i--, c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)((0xf00u >> n) | c);
+	return n;
+}
+
+/* \u at p, with its second half when it is a surrogate pair (RFC 8259 §7); lone halves are refused. */
+static int unicode_escape(const char *p, size_t n, char out[4], size_t *out_n)
+{
+	uint32_t c, low;
+	int k = unit16(p, n, &c);
+	if (k <= 0)
+		return k;
+	if (c >= 0xdc00 && c <= 0xdfff)
+		return INVALID;
+	if (c >= 0xd800 && c <= 0xdbff) {
+		int k2 = unit16(p + 6, n - 6, &low);
+		if (k2 <= 0)
+			return k2;
+		if (low < 0xdc00 || low > 0xdfff)
+			return INVALID;
+		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+		k += k2;
+	}
+	*out_n = utf8_write(c, out);
+	return k;
+}
+
+/* A UTF-8 sequence that is not whole: NEED_MORE as long as it still can become valid. */
+static int cut_sequence(const char *p, size_t n)
+{
+	char whole[4];
+	/* The bytes that are there decide: fill up with the smallest, then with the largest continuation bytes. */
+	for (int fill = 0x80; fill <= 0xbf; fill += 0x3f) {
+		memset(whole, fill, sizeof whole);
+		memcpy(whole, p, n < sizeof whole ? n : sizeof whole);
+		if (utf8_length(whole, sizeof whole) > n)
+			return NEED_MORE;
+	}
+	return INVALID;
+}
+
+/* The escape or UTF-8 sequence at p: bytes used, NEED_MORE or INVALID. Its text goes to `out`. */
+static int unit_decode(const char *p, size_t n, char out[4], size_t *out_n)
+{
+	static const char plain[256] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+					 ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
+	if (*p != '\\') {
+		size_t k = utf8_length(p, n);
+		if (k == 0)
+			return cut_sequence(p, n);
+		memcpy(out, p, k);
+		*out_n = k;
+		return (int)k;
+	}
+	if (n < 2)
+		return NEED_MORE;
+	if (p[1] == 'u')
+		return unicode_escape(p, n, out, out_n);
+	out[0] = plain[(unsigned char)p[1]];
+	*out_n = 1;
+	return out[0] ? 2 : INVALID;
+}
+
+static inline bool wanted(const struct scan *s)
+{
+	return s->in_key || s->want_text;
+}
+
+static int give(struct scan *s, struct span t)
+{
+	if (t.n == 0)
+		return 0;
+	return s->in_key ? token_add(s, SCAN_KEY_PART, t) : emit(s, SCAN_TEXT, t);
+}
+
+static int give_scratch(struct scan *s, struct scratch *o)
+{
+	int r = give(s, span_of(o->text, o->n));
+	o->n = 0;
+	return r;
+}
+
+static inline int collect(struct scan *s, struct scratch *o, struct span t)
+{
+	int r = 0;
+	if (!wanted(s))
+		return 0;
+	if (o->n + t.n > sizeof o->text || t.n >= DIRECT_BYTES)
+		r = give_scratch(s, o);
+	if (r < 0)
+		return r;
+	if (t.n >= DIRECT_BYTES)
+		return give(s, t);
+	if (t.n)
+		memcpy(o->text + o->n, t.p, t.n);
+	o->n += t.n;
+	return 0;
+}
+
+static int unit_invalid(struct scan *s, const char *p, char first)
+{
+	if (first != '\\')
+		return bad(s, p, "a string is not valid UTF-8");
+	return bad(s, p, "a string has an unknown escape or half a surrogate pair");
+}
+
+/* The rest of a unit that the last split has cut. */
+static int finish_carried(struct scan *s, const char **p, const char *end)
+{
+	char out[4];
+	size_t n = 0;
+	int k = NEED_MORE;
+	while (k == NEED_MORE && *p < end) {
+		s->carry[s->carried++] = *(*p)++;
+		k = unit_decode(s->carry, s->carried, out, &n);
+	}
+	if (k == INVALID)
+		return unit_invalid(s, *p - 1, s->carry[0]);
+	if (k == NEED_MORE)
+		return 0;
+	s->carried = 0;
+	return wanted(s) ? give(s, span_of(out, n)) : 0;
+}
+
+static int string_end(struct scan *s, const char *behind)
+{
+	if (s->in_key) {
+		s->state = ST_COLON;
+		return token_end(s, SCAN_KEY);
+	}
+	mark_behind(s, behind);
+	value_done(s);
+	return emit(s, SCAN_STRING_END, SPAN_NONE);
+}
+
+/* What stopped a run inside a string: its end, or a unit to decode. */
+static int string_unit(struct scan *s, struct scratch *o, const char **p, const char *end)
+{
+	char out[4];
+	size_t n = 0;
+	if ((unsigned char)**p < ' ')
+		return bad(s, *p, "a control character stands unescaped in a string");
+	int k = unit_decode(*p, (size_t)(end - *p), out, &n);
+	if (k == INVALID)
+		return unit_invalid(s, *p, **p);
+	if (k == NEED_MORE) {
+		s->carried = (uint8_t)(end - *p);
+		memcpy(s->carry, *p, s->carried);
+		*p = end;
+		return 0;
+	}
+	*p += k;
+	return collect(s, o, span_of(out, n));
+}
+
+static int in_string(struct scan *s, const char **p, const char *end)
+{
+	struct scratch o;
+	int r = 0;
+	o.n = 0;
+	if (s->carried)
+		r = finish_carried(s, p, end);
+	while (r >= 0 && *p < end) {
+		const char *run = *p;
+		*p = text_end(run, end);
+		r = collect(s, &o, span_of(run, (size_t)(*p - run)));
+		if (r < 0 || *p == end)
+			break;
+		if (**p == '"') {
+			(*p)++;
+			r = give_scratch(s, &o);
+			return r < 0 ? r : string_end(s, *p);
+		}
+		r = string_unit(s, &o, p, end);
+	}
+	return r < 0 ? r : give_scratch(s, &o);
+}
+
+static int begin_key(struct scan *s, const char **p, const char *end)
+{
+	const char *from = ++*p;
+	const char *to = text_end(from, end);
+	if (to < end && *to == '"' && to - from <= SCAN_TOKEN_BYTES) {
+		*p = to + 1;
+		s->state = ST_COLON;
+		return emit(s, SCAN_KEY, span_of(from, (size_t)(to - from)));
+	}
+	s->in_key = true;
+	s->state = ST_STRING;
+	return 0;
+}
+
+static int begin_string(struct scan *s, const char **p)
+{
+	(*p)++;
+	s->in_key = s->want_text = false;
+	s->state = ST_STRING;
+	return emit(s, SCAN_STRING, SPAN_NONE);
+}
+
+/* ---- numbers ---- */
+
+enum number_state { N_NONE, N_MINUS, N_ZERO, N_INT, N_DOT, N_FRACTION, N_E, N_SIGN, N_EXPONENT, N_COUNT };
+enum number_class { C_OTHER, C_ZERO, C_DIGIT, C_DOT, C_E, C_PLUS, C_MINUS, C_COUNT };
+
+static const uint8_t number_class[256] = {
+	['0'] = C_ZERO,	 ['1'] = C_DIGIT, ['2'] = C_DIGIT, ['3'] = C_DIGIT, ['4'] = C_DIGIT,
+	['5'] = C_DIGIT, ['6'] = C_DIGIT, ['7'] = C_DIGIT, ['8'] = C_DIGIT, ['9'] = C_DIGIT,
+	['.'] = C_DOT,	 ['e'] = C_E,	  ['E'] = C_E,	   ['+'] = C_PLUS,  ['-'] = C_MINUS,
+};
+
+/* RFC 8259 §6. N_NONE: the byte is not part of the number. */
+static const uint8_t number_next[N_COUNT][C_COUNT] = {
+	[N_NONE] = { [C_MINUS] = N_MINUS, [C_ZERO] = N_ZERO, [C_DIGIT] = N_INT },
+	[N_MINUS] = { [C_ZERO] = N_ZERO, [C_DIGIT] = N_INT },
+	[N_ZERO] = { [C_DOT] = N_DOT, [C_E] = N_E },
+	[N_INT] = { [C_ZERO] = N_INT, [C_DIGIT] = N_INT, [C_DOT] = N_DOT, [C_E] = N_E },
+	[N_DOT] = { [C_ZERO] = N_FRACTION, [C_DIGIT] = N_FRACTION },
+	[N_FRACTION] = { [C_ZERO] = N_FRACTION, [C_DIGIT] = N_FRACTION, [C_E] = N_E },
+	[N_E] = { [C_ZERO] = N_EXPONENT, [C_DIGIT] = N_EXPONENT, [C_PLUS] = N_SIGN, [C_MINUS] = N_SIGN },
+	[N_SIGN] = { [C_ZERO] = N_EXPONENT, [C_DIGIT] = N_EXPONENT },
+	[N_EXPONENT] = { [C_ZERO] = N_EXPONENT, [C_DIGIT] = N_EXPONENT },
+};
+
+static bool number_complete(const struct scan *s)
+{
+	return s->number == N_ZERO || s->number == N_INT || s->number == N_FRACTION || s->number == N_EXPONENT;
+}
+
+static int number_end(struct scan *s, const char *p, struct span whole)
+{
+	if (!number_complete(s))
+		return bad(s, p, "a number is not complete");
+	mark_behind(s, p);
+	value_done(s);
+	if (s->token_len == 0 && whole.n <= SCAN_TOKEN_BYTES)
+		return emit(s, SCAN_NUMBER, whole);
+	int r = token_add(s, SCAN_NUMBER_PART, whole);
+	return r < 0 ? r : token_end(s, SCAN_NUMBER);
+}
+
+static int in_number(struct scan *s, const char **p, const char *end)
+{
+	const char *from = *p;
+	uint8_t next;
+	while (*p < end && (next = number_next[s->number][number_class[(unsigned char)**p]]) != N_NONE) {
+		s->number = next;
+		(*p)++;
+	}
+	struct span seen = span_of(from, (size_t)(*p - from));
+	return *p == end ? token_add(s, SCAN_NUMBER_PART, seen) : number_end(s, *p, seen);
+}
+
+/* ---- literals ---- */
+
+static int in_word(struct scan *s, const char **p, const char *end)
+{
+	for (; s->word_left && *p < end; (*p)++, s->word_left--, s->word++)
+		if (**p != *s->word)
+			return bad(s, *p, "a value is wanted here");
+	if (s->word_left)
+		return 0;
+	mark_behind(s, *p);
+	value_done(s);
+	char last2 = s->word[-2];
+	return emit(s, last2 == 'u' ? SCAN_TRUE : last2 == 's' ? SCAN_FALSE : SCAN_NULL, SPAN_NONE);
+}
+
+static int begin_word(struct scan *s, const char **p, const char *end, const char *word)
+{
+	s->word = word;
+	s->word_left = (uint8_t)strlen(word);
+	s->state = ST_WORD;
+	return in_word(s, p, end);
+}
+
+/* ---- structure ---- */
+
+static int open_container(struct scan *s, const char **p, bool object)
+{
+	int r = emit(s, object ? SCAN_OBJECT : SCAN_ARRAY, SPAN_NONE);
+	if (r < 0)
+		return r;
+	if (s->depth == OPENAI_DEPTH_MAX)
+		return fail(s, *p, PS_EDEPTH, "the nesting is deeper than 64");
+	uint64_t bit = UINT64_C(1) << s->depth;
+	s->objects = object ? s->objects | bit : s->objects & ~bit;
+	s->depth++;
+	s->state = object ? ST_KEY_OR_END : ST_ELEMENT_OR_END;
+	(*p)++;
+	return 0;
+}
+
+static int close_container(struct scan *s, const char **p)
+{
+	bool array = scan_in_array(s);
+	if (**p != (array ? ']' : '}'))
+		return bad(s, *p, array ? "a comma or ] is wanted here" : "a comma or } is wanted here");
+	(*p)++;
+	if (s->muted == s->depth)
+		s->muted = 0;
+	s->depth--;
+	mark_behind(s, *p);
+	value_done(s);
+	return emit(s, array ? SCAN_ARRAY_END : SCAN_OBJECT_END, SPAN_NONE);
+}
+
+static int begin_value(struct scan *s, const char **p, const char *end)
+{
+	mark(s, *p);
+	switch (**p) {
+	case '"':
+		return begin_string(s, p);
+	case '{':
+		return open_container(s, p, true);
+	case '[':
+		return open_container(s, p, false);
+	case 't':
+		return begin_word(s, p, end, "true");
+	case 'f':
+		return begin_word(s, p, end, "false");
+	case 'n':
+		return begin_word(s, p, end, "null");
+	default:
+		s->number = N_NONE;
+		if (number_next[N_NONE][number_class[(unsigned char)**p]] == N_NONE)
+			return bad(s, *p, "a value is wanted here");
+		s->state = ST_NUMBER;
+		return in_number(s, p, end);
+	}
+}
+
+static int element_or_end(struct scan *s, const char **p, const char *end)
+{
+	return **p == ']' ? close_container(s, p) : begin_value(s, p, end);
+}
+
+static int key(struct scan *s, const char **p, const char *end)
+{
+	return **p == '"' ? begin_key(s, p, end) : bad(s, *p, "a key in double quotes is wanted here");
+}
+
+static int key_or_end(struct scan *s, const char **p, const char *end)
+{
+	return **p == '}' ? close_container(s, p) : key(s, p, end);
+}
+
+static int colon(struct scan *s, const char **p, const char *end)
+{
+	(void)end;
+	if (**p != ':')
+		return bad(s, *p, "a colon is wanted here");
+	(*p)++;
+	s->state = ST_VALUE;
+	return 0;
+}
+
+static int behind(struct scan *s, const char **p, const char *end)
+{
+	(void)end;
+	if (**p != ',')
+		return close_container(s, p);
+	(*p)++;
+	s->state = scan_in_array(s) ? ST_VALUE : ST_KEY;
+	return 0;
+}
+
+static int done(struct scan *s, const char **p, const char *end)
+{
+	(void)end;
+	return bad(s, *p, "there is something behind the value");
+}
+
+static int (*const steps[])(struct scan *, const char **, const char *) = {
+	[ST_VALUE] = begin_value, [ST_ELEMENT_OR_END] = element_or_end,
+	[ST_KEY_OR_END] = key_or_end, [ST_KEY] = key,
+	[ST_COLON] = colon,	  [ST_BEHIND] = behind,
+	[ST_STRING] = in_string,  [ST_NUMBER] = in_number,
+	[ST_WORD] = in_word,	  [ST_DONE] = done,
+};
+
+static inline bool in_token(const struct scan *s)
+{
+	return s->state == ST_STRING || s->state == ST_NUMBER || s->state == ST_WORD;
+}
+
+static inline bool is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+void scan_init(struct scan *s, scan_sink *sink, void *arg)
+{
+	memset(s, 0, sizeof *s);
+	s->sink = sink;
+	s->arg = arg;
+	s->state = ST_VALUE;
+}
+
+int scan_feed(struct scan *s, struct span in)
+{
+	const char *p = in.p, *end = in.p + in.n;
+	s->base = in.p;
+	while (s->failed == 0) {
+		if (!in_token(s))
+			while (p < end && is_space(*p))
+				p++;
+		if (p == end)
+			break;
+		int r = steps[s->state](s, &p, end);
+		if (r < 0)
+			s->failed = r;
+	}
+	if (s->failed == 0)
+		s->offset += in.n;
+	return s->failed;
+}
+
+int scan_end(struct scan *s)
+{
+	static const char nothing[1] = "";
+	s->base = nothing;
+	if (s->failed == 0 && s->state == ST_NUMBER && s->depth == 0)
+		s->failed = number_end(s, nothing, SPAN_NONE);
+	if (s->failed == 0 && s->state != ST_DONE)
+		s->failed = bad(s, nothing, "the text ends too early");
+	return s->failed;
+}
+
+void scan_mute(struct scan *s)
+{
+	s->muted = (uint8_t)(s->depth + 1);
+}
+
+int scan_explain(const struct scan *s, struct err *e)
+{
+	return err_set(e, s->failed, "byte %zu: %s", s->at, s->why);
+}
