@@ -17,14 +17,13 @@ enum rank { RANK_NONE, RANK_GENERIC, RANK_PERHAPS, RANK_SERVED, RANK_NAMED };
 
 static bool some_replica_lists(struct pool *p, struct span model)
 {
-	uint32_t n;
-	bool found = false;
+	uint64_t any = 0;
 	pool_lock(p);
-	struct replica *r = pool_replicas_locked(p, &n);
-	for (uint32_t i = 0; i < n && !found; i++)
-		found = r[i].live && map_find(&r[i].models, model);
+	const struct pool_model *m = pool_model_find_locked(p, model);
+	for (size_t i = 0; m && i < sizeof m->serves.bits / sizeof m->serves.bits[0]; i++)
+		any |= m->serves.bits[i];
 	pool_unlock(p);
-	return found;
+	return any != 0;
 }
 
 static enum rank rank_of(const struct snapshot_pool *p, struct span model)

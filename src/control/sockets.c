@@ -1,0 +1,158 @@
+/* Listening sockets: bound here rather than by the workers, because an address that is in use must end the start with
+ * one clear line, and because a hand-over (docs/howto/reload-and-upgrade.md) gives them from process to process.
+ *
+ * A socket survives its process: the descriptor is inherited over exec, the accept queue stays where it is, and closing
+ * the old process's copy closes nothing. So no connection is refused between two generations. Main thread. */
+#include "control/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Capped by net.core.somaxconn. */
+enum { BACKLOG = 4096 };
+
+int socket_address(int fd, struct address *ret)
+{
+	struct address a = { .len = sizeof a.sa };
+	if (getsockname(fd, (struct sockaddr *)&a.sa, &a.len) < 0)
+		return -PS_EIO;
+	*ret = a;
+	return 0;
+}
+
+static int fail(const struct address *at, const char *what, int fd, struct err *e)
+{
+	int number = errno;
+	char text[ADDRESS_TEXT_MAX];
+	address_format(at, text);
+	if (fd >= 0)
+		close(fd);
+	return err_set(e, PS_EIO, "cannot %s %s: %s", what, text, strerror(number));
+}
+
+static bool is_unix(const struct address *at)
+{
+	return at->sa.ss_family == AF_UNIX;
+}
+
+/* A socket file stays behind when its process dies; one that refuses connections has no owner. */
+static void remove_stale(const struct address *at)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&at->sa;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)&at->sa, at->len) < 0 && errno == ECONNREFUSED)
+		unlink(un->sun_path);
+	close(fd);
+}
+
+/* A bound socket that does not listen yet. */
+static int bound(const struct address *at, struct err *e)
+{
+	int on = 1, off = 0;
+	int fd = socket(at->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return fail(at, "open a socket for", fd, e);
+	if (is_unix(at)) {
+		remove_stale(at);
+	} else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+		   setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
+		return fail(at, "share", fd, e);
+	}
+	/* "[::]:80" takes IPv4 as well, whatever net.ipv6.bindv6only says. */
+	if (at->sa.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0)
+		return fail(at, "open to IPv4", fd, e);
+	if (bind(fd, (const struct sockaddr *)&at->sa, at->len) < 0)
+		return fail(at, "bind", fd, e);
+	return fd;
+}
+
+int socket_bind(const struct address *at, struct err *e)
+{
+	int fd = bound(at, e);
+	if (fd >= 0 && listen(fd, BACKLOG) < 0)
+		return fail(at, "listen on", fd, e);
+	return fd;
+}
+
+int socket_try(const struct address *at, struct err *e)
+{
+	if (is_unix(at))
+		return 0; /* trying would leave a file behind */
+	int fd = bound(at, e);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static bool listens(int fd)
+{
+	int on = 0;
+	socklen_t n = sizeof on;
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on;
+}
+
+/* "admin:5"; false when it names no listening socket. */
+static bool inherit_one(struct span entry, struct inherited_socket *ret)
+{
+	struct span number, role = span_cut(entry, ':', &number);
+	uint64_t v;
+	if (!span_to_u64(number, &v) || v > INT32_MAX || !listens((int)v))
+		return false;
+	ret->fd = (int)v;
+	ret->role = span_eq(role, SPAN("admin")) ? SOCKET_ADMIN : SOCKET_LISTEN;
+	return fcntl(ret->fd, F_SETFD, FD_CLOEXEC) == 0 && socket_address(ret->fd, &ret->address) == 0;
+}
+
+int sockets_inherit(struct sockets *s, const char *text)
+{
+	*s = (struct sockets){ 0 };
+	struct span rest = span_str(text);
+	if (!rest.n)
+		return 0;
+	s->rows = calloc(SOCKETS_INHERITED_MAX, sizeof *s->rows);
+	if (!s->rows)
+		return -PS_ENOMEM;
+	while (rest.n && s->count < SOCKETS_INHERITED_MAX) {
+		if (inherit_one(span_cut(rest, ',', &rest), &s->rows[s->count]))
+			s->count++;
+	}
+	return 0;
+}
+
+static bool fits(const struct address *is, const struct address *wanted)
+{
+	struct address any = *is;
+	if (!is_unix(wanted) && address_port(wanted) == 0)
+		address_set_port(&any, 0);
+	return address_eq(&any, wanted);
+}
+
+int sockets_take(struct sockets *s, enum socket_role role, const struct address *at)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		struct inherited_socket *row = &s->rows[i];
+		if (row->fd >= 0 && row->role == role && fits(&row->address, at)) {
+			int fd = row->fd;
+			row->fd = -1;
+			return fd;
+		}
+	}
+	return -1;
+}
+
+void sockets_close(struct sockets *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (s->rows[i].fd >= 0)
+			close(s->rows[i].fd);
+	}
+	free(s->rows);
+	*s = (struct sockets){ 0 };
+}

@@ -1,0 +1,42 @@
+/* The listening sockets of the process: bound at start so that a failure is fatal and clear, adopted from the process
+ * before this one in a hand-over, and named to the next one. Main thread. */
+#ifndef PS_CONTROL_SOCKETS_H
+#define PS_CONTROL_SOCKETS_H
+
+#include "base/base.h"
+
+/* Sockets handed over at most: workers × listeners, and the admin's. */
+enum { SOCKETS_INHERITED_MAX = 1024 };
+
+/* What a socket is for: two of them may be at port 0 of the same host, so the address alone does not say. */
+enum socket_role { SOCKET_LISTEN, SOCKET_ADMIN };
+
+struct inherited_socket {
+	int fd; /* -1: taken */
+	enum socket_role role;
+	struct address address; /* it is bound to */
+};
+
+/* Owner: serve; the sockets not taken are closed by sockets_close. */
+struct sockets {
+	struct inherited_socket *rows;
+	uint32_t count;
+};
+
+/* Reads "listen:3,listen:4,admin:5" and checks that each is a listening socket (others are left alone); `text` may be
+ * NULL: none. 0 or -PS_ENOMEM. */
+int sockets_inherit(struct sockets *s, const char *text) MUST_CHECK;
+/* An inherited socket bound to `at` (port 0: any port of that host), which is then the caller's; -1 when there is none
+ * (left). */
+int sockets_take(struct sockets *s, enum socket_role role, const struct address *at);
+void sockets_close(struct sockets *s);
+
+/* Binds and listens: SO_REUSEPORT for IP (each worker has its own queue), a fresh file for unix sockets when nobody
+ * answers at the old one. Non-blocking, closed on exec. The descriptor, or -PS_EIO with the reason. */
+int socket_bind(const struct address *at, struct err *e) MUST_CHECK;
+/* Whether `at` could be bound now; nothing stays open. 0 or -PS_EIO with the reason. */
+int socket_try(const struct address *at, struct err *e) MUST_CHECK;
+/* The address it is bound to: the port that 0 became. */
+int socket_address(int fd, struct address *ret) MUST_CHECK;
+
+#endif
