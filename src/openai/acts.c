@@ -1,10 +1,11 @@
-/* What is done with each member the gateway acts on: one small row of functions per act. Text for the chain is laid out as
+/* What is done with each member the gateway acts on: one small row of functions per act. Text for the chain is laid out
+ * as
  *
  *     MESSAGE role BODY content [REASONING text] [CALL arguments [EXTRA hash]]… [EXTRA hash]    MESSAGE …
  *
- * with PART between content parts. The marks are bytes that no UTF-8 text has, so ("ab", "c") never looks like ("a", "bc"). What the
- * template puts first may stand last in the body: such texts are held until the message ends. What has no order of its own (names,
- * images) enters as EXTRA: the sum of its hashes. */
+ * with PART between content parts. The marks are bytes that no UTF-8 text has, so ("ab", "c") never looks like ("a",
+ * "bc"). What the template puts first may stand last in the body: such texts are held until the message ends. What has
+ * no order of its own (names, images) enters as EXTRA: the sum of its hashes. */
 #include <stdlib.h>
 
 #include "openai/facts.h"

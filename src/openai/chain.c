@@ -1,6 +1,7 @@
-/* Blocks and their hashes, see chain.h. XXH3 of each block, mixed with its parent outside the hash: chaining through XXH3's seed
- * would rebuild its secret for every block, twice the cost. Only full blocks have an entry, so a longer conversation's chain
- * extends the shorter one's; what is left over at the end of a section enters the blocks of the sections behind it. */
+/* Blocks and their hashes, see chain.h. XXH3 of each block, mixed with its parent outside the hash: chaining through
+ * XXH3's seed would rebuild its secret for every block, twice the cost. Only full blocks have an entry, so a longer
+ * conversation's chain extends the shorter one's; what is left over at the end of a section enters the blocks of the
+ * sections behind it. */
 #include "openai/chain.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* From text to a chain of prefix block hashes. The prompt is a few sections (tools, system, messages), each cut into blocks
- * of OPENAI_BLOCK_BYTES from its own start and hashed unchained as it arrives, in whatever order the body has them; the chain is
- * made at the end, in the order of the engine's template. Private to openai. */
+/* From text to a chain of prefix block hashes. The prompt is a few sections (tools, system, messages), each cut into
+ * blocks of OPENAI_BLOCK_BYTES from its own start and hashed unchained as it arrives, in whatever order the body has
+ * them; the chain is made at the end, in the order of the engine's template. Private to openai. */
 #ifndef PS_OPENAI_CHAIN_H
 #define PS_OPENAI_CHAIN_H
 
@@ -28,8 +28,8 @@ void text_hash_add(struct text_hash *t, struct span s);
 uint64_t text_hash_end(struct text_hash *t);
 
 struct section {
-	uint64_t kind; /* what its bytes are: text and token ids never look alike; 0: the section is absent */
-	uint64_t tail; /* what is behind its last full block */
+	uint64_t kind;	/* what its bytes are: text and token ids never look alike; 0: the section is absent */
+	uint64_t tail;	/* what is behind its last full block */
 	uint32_t at, n; /* its blocks */
 };
 

@@ -1,6 +1,6 @@
-/* The walk of the body scanner: for each value the parser reports, find its rule (rules.c), hold it against the types that are
- * allowed, and let the rule's act (acts.c) have it. Containers no rule knows are muted in the parser. One pass, on the worker that owns
- * the exchange, while the body arrives. */
+/* The walk of the body scanner: for each value the parser reports, find its rule (rules.c), hold it against the types
+ * that are allowed, and let the rule's act (acts.c) have it. Containers no rule knows are muted in the parser. One
+ * pass, on the worker that owns the exchange, while the body arrives. */
 #include "openai/facts.h"
 
 #include <stdio.h>

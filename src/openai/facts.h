@@ -1,5 +1,5 @@
-/* Inside the body scanner: which members of a body the gateway acts on (rules.c, a table), what it does with them (acts.c),
- * and the walk that brings the two together (facts.c). Private to openai. */
+/* Inside the body scanner: which members of a body the gateway acts on (rules.c, a table), what it does with them
+ * (acts.c), and the walk that brings the two together (facts.c). Private to openai. */
 #ifndef PS_OPENAI_FACTS_H
 #define PS_OPENAI_FACTS_H
 
@@ -10,7 +10,7 @@
 
 enum {
 	FRAMES_MAX = 10, /* the deepest path in rules.c has 8: a part inside a tool result inside a message */
-	USER_MAX = 128,  /* bytes kept of `user`; OpenAI allows 64 characters of safety_identifier */
+	USER_MAX = 128,	 /* bytes kept of `user`; OpenAI allows 64 characters of safety_identifier */
 };
 
 /* What is done with a value; one row each in acts.c. */
@@ -74,11 +74,11 @@ enum held { HELD_CONTENT, HELD_REASONING, HELD_CALLS, HELD_COUNT };
 /* One member (or the elements) of a node. */
 struct rule {
 	struct span key; /* empty: every element of an array */
-	uint8_t apis;    /* bit per enum openai_api */
-	uint8_t types;   /* bit per enum scan_event: what the value may be */
-	uint8_t act;     /* enum act */
-	uint8_t node;    /* of the value, when it is a container */
-	uint8_t arg;     /* what the act wants to know */
+	uint8_t apis;	 /* bit per enum openai_api */
+	uint8_t types;	 /* bit per enum scan_event: what the value may be */
+	uint8_t act;	 /* enum act */
+	uint8_t node;	 /* of the value, when it is a container */
+	uint8_t arg;	 /* what the act wants to know */
 };
 
 /* The rule of an object's member, NULL when it is not acted on. *ret_index is its place in the node. */
@@ -91,7 +91,7 @@ extern const struct rule rule_body;
 struct frame {
 	const struct rule *rule;
 	uint64_t extra; /* what has no order among its members (names, media), summed */
-	uint32_t seen;  /* members already met, by place in the node */
+	uint32_t seen;	/* members already met, by place in the node */
 	uint32_t items; /* elements begun */
 };
 
@@ -100,14 +100,14 @@ enum sink { SINK_COUNT, SINK_BLOCKS, SINK_HELD };
 
 /* Offsets for the splice that asks for usage. */
 struct splice {
-	size_t top_at;      /* behind the body's { */
+	size_t top_at;	    /* behind the body's { */
 	size_t options_at;  /* value of stream_options */
 	size_t options_len; /* 0: it is an object */
 	size_t usage_at;    /* value of include_usage */
 	size_t usage_len;
-	bool options;         /* there is a stream_options */
+	bool options;	      /* there is a stream_options */
 	bool options_members; /* and it is not empty */
-	bool usage;           /* there is an include_usage */
+	bool usage;	      /* there is an include_usage */
 };
 
 /* See openai.h. About 1.5 KiB. */
@@ -117,12 +117,12 @@ struct openai_scan {
 	struct openai_facts facts;
 	struct err *err; /* the caller's, during a call */
 	struct frame frames[FRAMES_MAX];
-	uint8_t depth;   /* frames in use */
-	uint8_t sink;    /* enum sink */
+	uint8_t depth;	 /* frames in use */
+	uint8_t sink;	 /* enum sink */
 	uint8_t held_at; /* enum held: which one, for SINK_HELD */
-	bool skipped;    /* the next END belongs to a container without a frame */
+	bool skipped;	 /* the next END belongs to a container without a frame */
 	bool role_seen;
-	bool long_key;         /* the key in progress is longer than any that matters */
+	bool long_key;	       /* the key in progress is longer than any that matters */
 	bool long_number;      /* the number in progress is longer than any that matters */
 	bool completion_limit; /* max_completion_tokens was there: it wins over max_tokens */
 	bool salted;
@@ -143,7 +143,7 @@ struct openai_scan {
 struct act_ops {
 	int (*begin)(struct openai_scan *s, const struct rule *r, enum scan_event ev); /* string, object or array */
 	int (*text)(struct openai_scan *s, const struct rule *r, struct span text);    /* of a string */
-	int (*end)(struct openai_scan *s, const struct rule *r);                       /* of string, object or array */
+	int (*end)(struct openai_scan *s, const struct rule *r);		       /* of string, object or array */
 	int (*scalar)(struct openai_scan *s, const struct rule *r, enum scan_event ev, struct span text);
 	int (*value)(struct openai_scan *s, const struct rule *r, uint64_t hash); /* not NULL: any value, by its hash */
 };

@@ -1,5 +1,5 @@
-/* Which members of a body the gateway acts on, for each API: paths as a table. What is not here is skipped, checked only as
- * JSON. Sources: the OpenAI and Anthropic API references, and what vLLM and SGLang accept beside them. */
+/* Which members of a body the gateway acts on, for each API: paths as a table. What is not here is skipped, checked
+ * only as JSON. Sources: the OpenAI and Anthropic API references, and what vLLM and SGLang accept beside them. */
 #include "openai/facts.h"
 
 #define T(name) (1u << SCAN_##name)
@@ -129,7 +129,10 @@ static const struct rule tokens[] = {
 	{ SPAN_NONE, ALL, NUM, ACT_TOKEN, NODE_NONE, 0 },
 };
 
-#define NODE(rules) { rules, sizeof(rules) / sizeof(rules)[0] }
+#define NODE(rules)                                                                                                    \
+	{                                                                                                              \
+		rules, sizeof(rules) / sizeof(rules)[0]                                                                \
+	}
 static const struct {
 	const struct rule *rules;
 	unsigned n; /* at most 32: struct frame's `seen` */

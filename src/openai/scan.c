@@ -1,7 +1,7 @@
 /* The JSON push parser: one state, one byte run at a time, no recursion, no lookback. Runs of plain text are found
- * 16 bytes at a time (SSE2); an escape or UTF-8 sequence cut by a split waits in `carry` until it is whole, so both ways
- * share one decoder. Hot: every byte of every request body passes here, on the worker that owns it.
- * Grammar: RFC 8259; UTF-8: RFC 3629. */
+ * 16 bytes at a time (SSE2); an escape or UTF-8 sequence cut by a split waits in `carry` until it is whole, so both
+ * ways share one decoder. Hot: every byte of every request body passes here, on the worker that owns it. Grammar: RFC
+ * 8259; UTF-8: RFC 3629. */
 #include "openai/scan.h"
 
 #ifdef __SSE2__
@@ -11,16 +11,16 @@
 #include "openai/openai.h"
 
 enum state { /* what may come next */
-	ST_VALUE,
-	ST_ELEMENT_OR_END, /* behind [ */
-	ST_KEY_OR_END,     /* behind { */
-	ST_KEY,            /* behind a comma in an object */
-	ST_COLON,
-	ST_BEHIND, /* behind a value in a container */
-	ST_STRING,
-	ST_NUMBER,
-	ST_WORD,
-	ST_DONE,
+	     ST_VALUE,
+	     ST_ELEMENT_OR_END, /* behind [ */
+	     ST_KEY_OR_END,	/* behind { */
+	     ST_KEY,		/* behind a comma in an object */
+	     ST_COLON,
+	     ST_BEHIND, /* behind a value in a container */
+	     ST_STRING,
+	     ST_NUMBER,
+	     ST_WORD,
+	     ST_DONE,
 };
 
 /* Decoded text on its way to the sink, so that texts full of escapes do not cost a call for each. */
@@ -360,6 +360,7 @@ static int in_string(struct scan *s, const char **p, const char *end)
 
 static int begin_key(struct scan *s, const char **p, const char *end)
 {
+	s->key_at = s->offset + (size_t)(*p - s->base);
 	const char *from = ++*p;
 	const char *to = text_end(from, end);
 	if (to < end && *to == '"' && to - from <= SCAN_TOKEN_BYTES) {
@@ -554,11 +555,11 @@ static int done(struct scan *s, const char **p, const char *end)
 }
 
 static int (*const steps[])(struct scan *, const char **, const char *) = {
-	[ST_VALUE] = begin_value, [ST_ELEMENT_OR_END] = element_or_end,
+	[ST_VALUE] = begin_value,     [ST_ELEMENT_OR_END] = element_or_end,
 	[ST_KEY_OR_END] = key_or_end, [ST_KEY] = key,
-	[ST_COLON] = colon,	  [ST_BEHIND] = behind,
-	[ST_STRING] = in_string,  [ST_NUMBER] = in_number,
-	[ST_WORD] = in_word,	  [ST_DONE] = done,
+	[ST_COLON] = colon,	      [ST_BEHIND] = behind,
+	[ST_STRING] = in_string,      [ST_NUMBER] = in_number,
+	[ST_WORD] = in_word,	      [ST_DONE] = done,
 };
 
 static inline bool in_token(const struct scan *s)

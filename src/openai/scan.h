@@ -11,9 +11,9 @@ enum {
 	SCAN_UNIT_BYTES = 12,  /* the longest indivisible piece of a string: \uD83D\uDE00 */
 };
 
-/* Values come as OBJECT … OBJECT_END, ARRAY … ARRAY_END, STRING TEXT* STRING_END, NUMBER_PART* NUMBER, or one of the literals;
- * members as KEY_PART* KEY value. A PART has exactly SCAN_TOKEN_BYTES bytes, so the pieces do not depend on the split. TEXT is
- * decoded, its pieces do depend on it. */
+/* Values come as OBJECT … OBJECT_END, ARRAY … ARRAY_END, STRING TEXT* STRING_END, NUMBER_PART* NUMBER, or one of the
+ * literals; members as KEY_PART* KEY value. A PART has exactly SCAN_TOKEN_BYTES bytes, so the pieces do not depend on
+ * the split. TEXT is decoded, its pieces do depend on it. */
 enum scan_event {
 	SCAN_OBJECT,
 	SCAN_ARRAY,
@@ -39,22 +39,23 @@ struct scan {
 	scan_sink *sink; /* NULL: only the syntax is of interest */
 	void *arg;
 	const char *why;  /* what was wrong, once scan_feed has returned -PS_EBADJSON or -PS_EDEPTH */
-	size_t at;        /* offset of the first byte of the newest value; of the fault after an error */
-	size_t behind;    /* offset behind the newest value that is complete */
+	size_t at;	  /* offset of the first byte of the newest value; of the fault after an error */
+	size_t key_at;	  /* offset of the newest key's opening quote */
+	size_t behind;	  /* offset behind the newest value that is complete */
 	uint64_t objects; /* bit d - 1: the container at depth d is an object */
-	size_t offset;    /* bytes fed before `base` */
+	size_t offset;	  /* bytes fed before `base` */
 	const char *base; /* start of the piece being fed */
 	const char *word; /* literal in progress */
-	int failed;       /* the error that ended it */
+	int failed;	  /* the error that ended it */
 	uint8_t state;
-	uint8_t depth;     /* containers open around the newest value; its own END included, its own begin not */
-	uint8_t muted;     /* > 0: no events until the container at this depth ends */
-	uint8_t number;    /* state inside a number */
+	uint8_t depth;	   /* containers open around the newest value; its own END included, its own begin not */
+	uint8_t muted;	   /* > 0: no events until the container at this depth ends */
+	uint8_t number;	   /* state inside a number */
 	uint8_t word_left; /* bytes of `word` still to come */
 	uint8_t carried;
 	uint8_t token_len;
-	bool in_key;    /* the string in progress is a key */
-	bool want_text; /* set by the sink on SCAN_STRING to get its TEXT */
+	bool in_key;		     /* the string in progress is a key */
+	bool want_text;		     /* set by the sink on SCAN_STRING to get its TEXT */
 	char carry[SCAN_UNIT_BYTES]; /* begin of an escape or a UTF-8 sequence that a split has cut */
 	char token[SCAN_TOKEN_BYTES];
 };

@@ -1,0 +1,289 @@
+/* See usage.h. The members that matter stand in one table; everything else is muted in the parser. Runs on the worker
+ * that relays the answer. Names: OpenAI and Anthropic API references; prompt_cache_hit_tokens is DeepSeek's. */
+#include "openai/usage.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum node { DOC, TOP, RESPONSE, MESSAGE, USAGE, DETAILS, CHOICES };
+
+enum member {
+	NOT_WANTED,
+	M_INSIDE, /* only its inside matters */
+	M_USAGE,
+	M_CHOICES,
+	M_ERROR,
+	M_TYPE,
+	M_PROMPT,
+	M_COMPLETION,
+	M_CACHED,
+	M_CACHE_READ, /* Anthropic's input_tokens leave these two out */
+	M_CACHE_WRITTEN,
+};
+
+static const struct row {
+	struct span key;
+	uint8_t node;
+	uint8_t member;
+	uint8_t inside; /* node of the value, when it is a container; 0: muted */
+} rows[] = {
+	{ SPAN("usage"), TOP, M_USAGE, USAGE },
+	{ SPAN("choices"), TOP, M_CHOICES, CHOICES },
+	{ SPAN("error"), TOP, M_ERROR, 0 },
+	{ SPAN("type"), TOP, M_TYPE, 0 },
+	{ SPAN("response"), TOP, M_INSIDE, RESPONSE },
+	{ SPAN("message"), TOP, M_INSIDE, MESSAGE },
+	{ SPAN("usage"), RESPONSE, M_INSIDE, USAGE },
+	{ SPAN("usage"), MESSAGE, M_INSIDE, USAGE },
+	{ SPAN("prompt_tokens"), USAGE, M_PROMPT, 0 },
+	{ SPAN("input_tokens"), USAGE, M_PROMPT, 0 },
+	{ SPAN("completion_tokens"), USAGE, M_COMPLETION, 0 },
+	{ SPAN("output_tokens"), USAGE, M_COMPLETION, 0 },
+	{ SPAN("prompt_tokens_details"), USAGE, M_INSIDE, DETAILS },
+	{ SPAN("input_tokens_details"), USAGE, M_INSIDE, DETAILS },
+	{ SPAN("cache_read_input_tokens"), USAGE, M_CACHE_READ, 0 },
+	{ SPAN("cache_creation_input_tokens"), USAGE, M_CACHE_WRITTEN, 0 },
+	{ SPAN("prompt_cache_hit_tokens"), USAGE, M_CACHED, 0 },
+	{ SPAN("cached_tokens"), DETAILS, M_CACHED, 0 },
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+/* The member of the object at the current depth that the newest value belongs to; NULL: not wanted. */
+static const struct row *row_of(const struct answer_doc *d)
+{
+	return d->row ? &rows[d->row - 1] : NULL;
+}
+
+static enum node node_of(const struct answer_doc *d)
+{
+	return d->json.depth ? (enum node)d->nodes[d->json.depth - 1] : DOC;
+}
+
+static int on_key(struct answer_doc *d, enum scan_event ev, struct span key)
+{
+	enum node node = node_of(d);
+	d->row = 0;
+	for (uint8_t i = 0; i < ROWS && ev == SCAN_KEY; i++)
+		if (rows[i].node == node && span_eq(rows[i].key, key))
+			d->row = (uint8_t)(i + 1);
+	if (d->row && row_of(d)->member == M_USAGE)
+		d->usage_at = d->json.key_at;
+	return 0;
+}
+
+/* Numbers of a usage object wait until it ends: what they mean together depends on which are there. */
+static int on_number(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	const struct row *r = row_of(d);
+	uint64_t v;
+	(void)ev;
+	if (node_of(d) == CHOICES)
+		d->no_choices = false;
+	if (r && r->member >= M_PROMPT && span_to_u64(text, &v) && v <= UINT32_MAX) {
+		d->numbers[r->member - M_PROMPT] = (uint32_t)v;
+		d->have |= (uint8_t)(1u << (r->member - M_PROMPT));
+	}
+	d->row = 0;
+	return 0;
+}
+
+static bool number(const struct answer_doc *d, enum member m, uint32_t *ret)
+{
+	if (!(d->have >> (m - M_PROMPT) & 1))
+		return false;
+	*ret = d->numbers[m - M_PROMPT];
+	return true;
+}
+
+/* Later objects of an answer (Messages sends two) overwrite what they repeat and keep the rest. */
+static void take_usage(struct answer_doc *d)
+{
+	struct openai_usage *u = d->usage;
+	uint32_t read = 0, written = 0;
+	bool prompt = number(d, M_PROMPT, &u->prompt_tokens);
+	u->known |= prompt;
+	u->known |= number(d, M_COMPLETION, &u->completion_tokens);
+	u->cached_known |= number(d, M_CACHED, &u->cached_tokens);
+	if (number(d, M_CACHE_READ, &read)) {
+		u->cached_tokens = read;
+		u->cached_known = true;
+	}
+	(void)number(d, M_CACHE_WRITTEN, &written);
+	if (prompt)
+		u->prompt_tokens += read + written;
+	d->have = 0;
+}
+
+static void usage_ends(struct answer_doc *d, bool object)
+{
+	d->usage_member = true;
+	d->usage_object = object;
+	d->usage_behind = d->json.behind;
+}
+
+static enum node inside(const struct answer_doc *d, const struct row *r, bool object)
+{
+	if (d->json.depth == 0)
+		return object ? TOP : DOC;
+	if (!r || (r->inside == CHOICES) == object)
+		return DOC;
+	return (enum node)r->inside;
+}
+
+static int on_container(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	const struct row *r = row_of(d);
+	bool object = ev == SCAN_OBJECT;
+	enum node node = inside(d, r, object);
+	(void)text;
+	if (node_of(d) == CHOICES)
+		d->no_choices = false;
+	if (r && r->member == M_ERROR && object)
+		d->error = true;
+	if (node == CHOICES)
+		d->no_choices = true;
+	if (d->json.depth < ANSWER_NODES)
+		d->nodes[d->json.depth] = (uint8_t)node;
+	if (node == DOC || d->json.depth >= ANSWER_NODES)
+		scan_mute(&d->json);
+	d->row = 0;
+	return 0;
+}
+
+static int on_container_end(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	(void)ev, (void)text;
+	if (d->json.depth >= ANSWER_NODES || d->nodes[d->json.depth] != USAGE)
+		return 0;
+	take_usage(d);
+	if (d->json.depth == 1)
+		usage_ends(d, true);
+	return 0;
+}
+
+static int on_word(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	const struct row *r = row_of(d);
+	(void)text;
+	if (r && r->member == M_USAGE && ev == SCAN_NULL)
+		usage_ends(d, false);
+	if (node_of(d) == CHOICES)
+		d->no_choices = false;
+	d->row = 0;
+	return 0;
+}
+
+static int on_string(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	const struct row *r = row_of(d);
+	(void)ev, (void)text;
+	if (node_of(d) == CHOICES)
+		d->no_choices = false;
+	if (r && r->member == M_TYPE) {
+		d->json.want_text = true;
+		d->type_n = 0;
+	}
+	return 0;
+}
+
+static int on_text(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	struct span fits = span_head(text, sizeof d->type - d->type_n);
+	(void)ev;
+	if (fits.n)
+		memcpy(d->type + d->type_n, fits.p, fits.n);
+	d->type_n = (uint8_t)(d->type_n + fits.n);
+	return 0;
+}
+
+static int on_string_end(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	(void)ev, (void)text;
+	d->row = 0;
+	return 0;
+}
+
+static int on_number_part(struct answer_doc *d, enum scan_event ev, struct span text)
+{
+	(void)ev, (void)text;
+	d->row = 0;
+	return 0;
+}
+
+static int on_event(void *arg, enum scan_event ev, struct span text)
+{
+	static int (*const on[])(struct answer_doc *, enum scan_event, struct span) = {
+		[SCAN_OBJECT] = on_container,
+		[SCAN_ARRAY] = on_container,
+		[SCAN_STRING] = on_string,
+		[SCAN_NUMBER] = on_number,
+		[SCAN_TRUE] = on_word,
+		[SCAN_FALSE] = on_word,
+		[SCAN_NULL] = on_word,
+		[SCAN_OBJECT_END] = on_container_end,
+		[SCAN_ARRAY_END] = on_container_end,
+		[SCAN_STRING_END] = on_string_end,
+		[SCAN_KEY] = on_key,
+		[SCAN_TEXT] = on_text,
+		[SCAN_KEY_PART] = on_key,
+		[SCAN_NUMBER_PART] = on_number_part,
+	};
+	return on[ev](arg, ev, text);
+}
+
+void answer_doc_begin(struct answer_doc *d, struct openai_usage *usage)
+{
+	memset(d, 0, sizeof *d);
+	d->usage = usage;
+	scan_init(&d->json, on_event, d);
+}
+
+void answer_doc_feed(struct answer_doc *d, struct span in)
+{
+	(void)!scan_feed(&d->json, in);
+}
+
+/* ---- the quick look ---- */
+
+/* Behind `quoted` at p comes a colon: the value's first byte; else NULL. */
+static const char *value_of(struct span json, const char *p)
+{
+	const char *end = json.p + json.n;
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+		p++;
+	if (p == end || *p++ != ':')
+		return NULL;
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+		p++;
+	return p < end ? p : NULL;
+}
+
+const char *member_find(struct span json, struct span quoted)
+{
+	const char *p = json.p, *v;
+	size_t k = quoted.n - 1;
+	if (json.n < quoted.n)
+		return NULL;
+	const char *last = json.p + json.n - quoted.n; /* the last place it can begin at */
+#ifdef __SSE2__
+	/* Both quotes at once, that many bytes apart: few other places look like that. */
+	const __m128i quote = _mm_set1_epi8('"');
+	for (; last - p >= 16; p += 16) {
+		__m128i a = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i b = _mm_loadu_si128((const __m128i *)(const void *)(p + k));
+		unsigned mask = (unsigned)_mm_movemask_epi8(
+			_mm_and_si128(_mm_cmpeq_epi8(a, quote), _mm_cmpeq_epi8(b, quote)));
+		for (; mask; mask &= mask - 1) {
+			const char *at = p + __builtin_ctz(mask);
+			if (memcmp(at, quoted.p, quoted.n) == 0 && (v = value_of(json, at + quoted.n)))
+				return v;
+		}
+	}
+#endif
+	for (; p <= last; p++)
+		if (*p == '"' && p[k] == '"' && memcmp(p, quoted.p, quoted.n) == 0 &&
+		    (v = value_of(json, p + quoted.n)))
+			return v;
+	return NULL;
+}
