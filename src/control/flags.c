@@ -275,9 +275,13 @@ static int flag_take(struct serve_flags *f, struct reader *r, struct err *e)
 	r->has_value = span_find(arg, '=') >= 0;
 	const struct flag_row *row = row_find(r->name, is_letter);
 	const struct option_row *option = row || is_letter ? NULL : option_find_flag(r->name);
-	if (!row && !option)
+	int result;
+	if (row)
+		result = row_take(f, row, r, e);
+	else if (option)
+		result = option_take(f, option, r, e);
+	else
 		return unknown(arg, r->name, e);
-	int result = row ? row_take(f, row, r, e) : option_take(f, option, r, e);
 	if (result < 0)
 		err_prefix(e, "%s%.*s: ", is_letter ? "-" : "--", SPAN_ARG(r->name));
 	return result;

@@ -277,6 +277,12 @@ static void end_failed(struct handover *h)
 	h->pid = 0;
 }
 
+void handover_stop(struct handover *h)
+{
+	if (h->ready_fd >= 0)
+		(void)kill(h->pid, SIGTERM);
+}
+
 enum handover_result handover_poll(struct handover *h, uint64_t now)
 {
 	char byte;

@@ -62,6 +62,8 @@ int handover_begin(struct handover *h, struct inheritance *in, const struct hand
 enum handover_result { HANDOVER_WAITING, HANDOVER_DONE, HANDOVER_FAILED };
 /* Call when ready_fd is readable, or at `until`. FAILED: the new process is gone, this one goes on. */
 enum handover_result handover_poll(struct handover *h, uint64_t now);
+/* This process is told to end: so is one that is about to take over. */
+void handover_stop(struct handover *h);
 void handover_free(struct handover *h);
 
 #endif

@@ -8,12 +8,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Capped by net.core.somaxconn. */
-enum { BACKLOG = 4096 };
+/* BACKLOG is capped by net.core.somaxconn. */
+enum { BACKLOG = 4096, NOTSENT_LOWAT_BYTES = 128 * 1024 };
 
 int socket_address(int fd, struct address *ret)
 {
@@ -51,40 +52,68 @@ static void remove_stale(const struct address *at)
 	close(fd);
 }
 
+/* How a bound socket is shared. */
+enum sharing {
+	SHARED, /* SO_REUSEPORT: each worker has one, and so has the next generation */
+	ALONE,	/* fails when anybody listens there, ourselves included */
+};
+
 /* A bound socket that does not listen yet. */
-static int bound(const struct address *at, struct err *e)
+static int bound(const struct address *at, enum sharing sharing, struct err *e)
 {
 	int on = 1, off = 0;
 	int fd = socket(at->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(at, "open a socket for", fd, e);
-	if (is_unix(at)) {
+	if (is_unix(at))
 		remove_stale(at);
-	} else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-		   setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
+	else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+		return fail(at, "reuse", fd, e);
+	if (!is_unix(at) && sharing == SHARED && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
 		return fail(at, "share", fd, e);
-	}
 	/* "[::]:80" takes IPv4 as well, whatever net.ipv6.bindv6only says. */
 	if (at->sa.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0)
 		return fail(at, "open to IPv4", fd, e);
 	if (bind(fd, (const struct sockaddr *)&at->sa, at->len) < 0)
-		return fail(at, "bind", fd, e);
+		return fail(at, "listen on", fd, e);
 	return fd;
+}
+
+/* Accepted sockets inherit both (Linux), as from loop's own listeners: no Nagle, and no megabytes in the kernel for a
+ * client that does not read. Only worse, not wrong, without. */
+static void tune(int fd)
+{
+	int on = 1, lowat = NOTSENT_LOWAT_BYTES;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
 }
 
 int socket_bind(const struct address *at, struct err *e)
 {
-	int fd = bound(at, e);
-	if (fd >= 0 && listen(fd, BACKLOG) < 0)
-		return fail(at, "listen on", fd, e);
-	return fd;
+	int fd = bound(at, SHARED, e);
+	if (fd < 0)
+		return fd;
+	if (!is_unix(at))
+		tune(fd);
+	return listen(fd, BACKLOG) == 0 ? fd : fail(at, "listen on", fd, e);
+}
+
+int socket_bind_beside(int fd, struct err *e)
+{
+	struct address at;
+	if (socket_address(fd, &at) < 0)
+		return err_set(e, PS_EIO, "descriptor %d is no socket", fd);
+	if (!is_unix(&at))
+		return socket_bind(&at, e);
+	int twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return twin < 0 ? fail(&at, "share", twin, e) : twin;
 }
 
 int socket_try(const struct address *at, struct err *e)
 {
 	if (is_unix(at))
 		return 0; /* trying would leave a file behind */
-	int fd = bound(at, e);
+	int fd = bound(at, ALONE, e);
 	if (fd < 0)
 		return fd;
 	close(fd);

@@ -34,7 +34,11 @@ void sockets_close(struct sockets *s);
 /* Binds and listens: SO_REUSEPORT for IP (each worker has its own queue), a fresh file for unix sockets when nobody
  * answers at the old one. Non-blocking, closed on exec. The descriptor, or -PS_EIO with the reason. */
 int socket_bind(const struct address *at, struct err *e) MUST_CHECK;
-/* Whether `at` could be bound now; nothing stays open. 0 or -PS_EIO with the reason. */
+/* Another one for the address of a listening socket: with a queue of its own, or sharing the one queue that a unix
+ * socket has. */
+int socket_bind_beside(int fd, struct err *e) MUST_CHECK;
+/* Whether `at` is free now, not even used by a process that would share it; nothing stays open. 0 or -PS_EIO with the
+ * reason. */
 int socket_try(const struct address *at, struct err *e) MUST_CHECK;
 /* The address it is bound to: the port that 0 became. */
 int socket_address(int fd, struct address *ret) MUST_CHECK;
