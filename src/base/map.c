@@ -152,12 +152,18 @@ void *map_take_u64(struct map *m, uint64_t key)
 	return take(m, (struct probe){ number_hash(key), number_key(key) });
 }
 
-void *map_next(const struct map *m, uint32_t *i)
+const struct map_slot *map_next_slot(const struct map *m, uint32_t *i)
 {
 	while (*i < m->cap) {
-		struct map_slot *s = &m->slots[(*i)++];
+		const struct map_slot *s = &m->slots[(*i)++];
 		if (s->hash)
-			return s->value;
+			return s;
 	}
 	return NULL;
+}
+
+void *map_next(const struct map *m, uint32_t *i)
+{
+	const struct map_slot *s = map_next_slot(m, i);
+	return s ? s->value : NULL;
 }

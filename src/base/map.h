@@ -35,6 +35,8 @@ void *map_take(struct map *m, struct span key);
 void *map_find_u64(const struct map *m, uint64_t key);
 int map_put_u64(struct map *m, uint64_t key, void *value) MUST_CHECK;
 void *map_take_u64(struct map *m, uint64_t key);
+/* Walks all entries in no particular order; NULL at the end. `i` starts at 0. No changes meanwhile. */
+const struct map_slot *map_next_slot(const struct map *m, uint32_t *i);
 /* Walks all values in no particular order: `uint32_t i = 0; while ((v = map_next(&m, &i)))`. No changes meanwhile. */
 void *map_next(const struct map *m, uint32_t *i);
 

@@ -113,6 +113,8 @@ struct model_route {
 };
 int snapshot_route_model(const struct snapshot *s, const struct route_rule *rule, struct span model, uint64_t random,
 			 struct model_route *ret, struct err *e) MUST_CHECK;
+/* Calls `each` for every model name that a rewrite of the pool knows by name: what clients may ask for besides the replicas' own. */
+void snapshot_rewritten_models(const struct snapshot *s, uint32_t pool, void (*each)(void *arg, struct span model), void *arg);
 /* Priority of an InferenceObjective by name in a pool; 0 when there is none of that name. */
 int32_t snapshot_objective(const struct snapshot *s, uint32_t pool, struct span name);
 

@@ -37,6 +37,7 @@ struct loop {
 	struct wheel wheel;
 	struct rng rng;
 	char name[16];
+	struct tm_series *slow_turns;
 	unsigned shard;
 	pthread_t thread;
 	void (*turn_end)(void *arg);

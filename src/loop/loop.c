@@ -62,7 +62,7 @@ static void before_wait(uv_prepare_t *p)
 	log_flush();
 	arm(l);
 	if (l->now_known && clock_now_ns() - l->now > LONG_TURN_NS)
-		tm_add(tm_plain(TM_SLOW_TURNS), 1);
+		tm_add(l->slow_turns, 1);
 	l->now_known = false;
 }
 
@@ -83,6 +83,7 @@ struct loop *loop_new(const char *name, unsigned shard)
 	uv_prepare_start(&l->prepare, before_wait);
 	span_copy(l->name, sizeof l->name, span_str(name));
 	l->shard = shard;
+	l->slow_turns = tm_series_of(TM_SLOW_TURNS, &(struct span){ l->name, strlen(l->name) }, 1);
 	l->armed_ns = UINT64_MAX;
 	rng_seed(&l->rng, rng_entropy());
 	wheel_init(&l->wheel, clock_now_ns());

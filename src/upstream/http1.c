@@ -9,33 +9,15 @@
 
 /* ---- sending ---- */
 
-static int add_line(struct buf *b, struct span name, struct span value)
-{
-	char *p = buf_reserve(b, name.n + value.n + 4);
-	if (!p)
-		return -PS_ETOOBIG;
-	memcpy(p, name.p, name.n);
-	p += name.n;
-	*p++ = ':';
-	*p++ = ' ';
-	if (value.n)
-		memcpy(p, value.p, value.n);
-	p += value.n;
-	*p++ = '\r';
-	*p = '\n';
-	buf_commit(b, name.n + value.n + 4);
-	return 0;
-}
-
 static int add_framing(struct buf *b, const struct upstream_request *rq)
 {
 	char number[24];
 	if (rq->framing == H1_BODY_CHUNKED)
-		return add_line(b, SPAN("transfer-encoding"), SPAN("chunked"));
+		return h1_add_field(b, SPAN("transfer-encoding"), SPAN("chunked"));
 	if (rq->framing != H1_BODY_LENGTH)
 		return 0;
 	int n = snprintf(number, sizeof number, "%llu", (unsigned long long)rq->length);
-	return add_line(b, SPAN("content-length"), span_of(number, (size_t)n));
+	return h1_add_field(b, SPAN("content-length"), span_of(number, (size_t)n));
 }
 
 static int compose_head(struct buf *b, const struct upstream_request *rq)
@@ -44,9 +26,9 @@ static int compose_head(struct buf *b, const struct upstream_request *rq)
 	r = r ? r : buf_add(b, SPAN(" "));
 	r = r ? r : buf_add(b, rq->target);
 	r = r ? r : buf_add(b, SPAN(" HTTP/1.1\r\n"));
-	r = r ? r : add_line(b, SPAN("host"), rq->authority);
+	r = r ? r : h1_add_field(b, SPAN("host"), rq->authority);
 	for (uint32_t i = 0; i < rq->field_count && r == 0; i++)
-		r = add_line(b, rq->fields[i].name, rq->fields[i].value);
+		r = h1_add_field(b, rq->fields[i].name, rq->fields[i].value);
 	r = r ? r : add_framing(b, rq);
 	return r ? r : buf_add(b, SPAN("\r\n"));
 }

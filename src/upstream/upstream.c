@@ -277,7 +277,7 @@ static struct upstream_call *connect_new(struct upstream *u, const struct upstre
 	buf_init(&c->rest, (size_t)u->options.limits.head_bytes + u->options.limits.line_bytes + LOOP_SCRATCH_BYTES);
 	buf_init(&c->trailers, TRAILER_MAX);
 	timer_init(&c->timer, on_timer);
-	timer_set(u->loop, &c->timer, loop_now(u->loop) + u->options.connect_ns);
+	timer_set(u->loop, &c->timer, loop_now(u->loop) + (to->connect_ns ? to->connect_ns : u->options.connect_ns));
 	list_push_back(&u->busy, &c->node);
 	return c;
 }

@@ -14,6 +14,7 @@ struct upstream_call; /* one attempt */
 struct upstream_target {
 	uint64_t id;
 	struct address address;
+	uint64_t connect_ns; /* 0: as upstream_options says */
 };
 
 struct upstream_options {

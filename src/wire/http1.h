@@ -113,6 +113,9 @@ const char *h1_reason(int status);
 bool h1_is_token(struct span s);
 bool h1_is_value(struct span s);
 
+/* Appends "name: value\r\n". The caller vouches for both (h1_is_token, h1_is_value). 0, -PS_ETOOBIG or -PS_ENOMEM. */
+int h1_add_field(struct buf *b, struct span name, struct span value) MUST_CHECK;
+
 /* Decoder of a chunked body. One per body; 0 is its initial state, after h1_chunked_init. */
 struct h1_chunked {
 	const struct h1_limits *limits;

@@ -1,0 +1,285 @@
+/* The end of an exchange: metrics and the access log line. Prompts and answers never come here; names, counts and times do.
+ *
+ * Looking a series up takes a lock and a hash, so each worker remembers the ones of the models it has seen. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/internal.h"
+
+enum { MODELS_REMEMBERED = 1024, STATUS_MAX = 600 };
+
+/* The series of one (model, target, objective-less) request kind. */
+struct model_series {
+	char *key;
+	struct tm_series *requests, *duration, *request_size, *response_size, *input, *output, *cached, *ttft_stream, *ttft_whole,
+		*tpot, *genai_duration, *genai_ttft, *genai_tpot;
+};
+
+struct series_cache {
+	struct map models;
+	struct tm_series *status[STATUS_MAX];
+	struct tm_series *prompt_tokens, *cached_tokens, *completion_tokens, *usage_read, *picks, *picked_blocks, *prompt_blocks;
+};
+
+struct series_cache *series_new(void)
+{
+	struct series_cache *s = calloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	map_init(&s->models, MODELS_REMEMBERED);
+	s->prompt_tokens = tm_series_of(TM_TOKENS, (struct span[]){ SPAN("prompt") }, 1);
+	s->cached_tokens = tm_series_of(TM_TOKENS, (struct span[]){ SPAN("cached") }, 1);
+	s->completion_tokens = tm_series_of(TM_TOKENS, (struct span[]){ SPAN("completion") }, 1);
+	s->usage_read = tm_plain(TM_USAGE_READ);
+	s->picks = tm_plain(TM_PICKS);
+	s->picked_blocks = tm_plain(TM_PICKED_PREFIX_BLOCKS);
+	s->prompt_blocks = tm_plain(TM_PROMPT_BLOCKS);
+	return s;
+}
+
+void series_free(struct series_cache *s)
+{
+	struct model_series *m;
+	uint32_t i = 0;
+	while ((m = map_next(&s->models, &i))) {
+		free(m->key);
+		free(m);
+	}
+	map_free(&s->models);
+	free(s);
+}
+
+static struct span target_of(const struct exchange *x)
+{
+	return span_str(x->record.target_model ? x->record.target_model : x->record.model);
+}
+
+static void look_up(struct model_series *m, const struct exchange *x)
+{
+	struct span model = span_str(x->record.model), target = target_of(x);
+	struct span kind[] = { model, target, SPAN("default-flow"), SPAN("0"), SPAN("true") };
+	struct span genai[] = { span_str(openai_operation(x->api)), SPAN("openai"), model, target, SPAN("") };
+	m->requests = tm_series_of(TM_REQUESTS, kind, 4);
+	m->duration = tm_series_of(TM_REQUEST_DURATION, kind, 4);
+	m->request_size = tm_series_of(TM_REQUEST_SIZE, kind, 4);
+	m->response_size = tm_series_of(TM_RESPONSE_SIZE, kind, 4);
+	m->input = tm_series_of(TM_INPUT_TOKENS, kind, 4);
+	m->output = tm_series_of(TM_OUTPUT_TOKENS, kind, 4);
+	m->cached = tm_series_of(TM_CACHED_TOKENS, kind, 4);
+	m->tpot = tm_series_of(TM_REQUEST_TPOT, kind, 4);
+	m->ttft_stream = tm_series_of(TM_REQUEST_TTFT, kind, 5);
+	kind[4] = SPAN("false");
+	m->ttft_whole = tm_series_of(TM_REQUEST_TTFT, kind, 5);
+	m->genai_duration = tm_series_of(TM_GENAI_DURATION, genai, 5);
+	m->genai_ttft = tm_series_of(TM_GENAI_TTFT, genai, 4);
+	m->genai_tpot = tm_series_of(TM_GENAI_TPOT, genai, 4);
+}
+
+/* NULL without memory, or for the thousand-and-first model: those are looked up by nobody, as telemetry folds them into "other" anyway. */
+static const struct model_series *series_of(struct series_cache *s, const struct exchange *x)
+{
+	char key[4 * OPENAI_MODEL_MAX];
+	int n = snprintf(key, sizeof key, "%d %s\n%s", (int)x->api, x->record.model,
+			 x->record.target_model ? x->record.target_model : "");
+	struct span k = span_of(key, n > 0 && (size_t)n < sizeof key ? (size_t)n : sizeof key - 1);
+	struct model_series *m = map_find(&s->models, k);
+	if (m)
+		return m;
+	m = calloc(1, sizeof *m);
+	char *own = m ? span_dup(k) : NULL;
+	if (!own || map_put(&s->models, span_of(own, k.n), m) < 0) {
+		free(own);
+		free(m);
+		return NULL;
+	}
+	m->key = own;
+	look_up(m, x);
+	return m;
+}
+
+static double seconds(uint64_t from, uint64_t to)
+{
+	return to > from ? (double)(to - from) / (double)NS_PER_S : 0.0;
+}
+
+/* Mean time between tokens; 0 when there were not two. */
+static uint64_t tpot_ns(const struct record *r)
+{
+	uint32_t n = r->usage.known && r->usage.completion_tokens ? r->usage.completion_tokens : r->tokens;
+	return n > 1 && r->last_token > r->first_token ? (r->last_token - r->first_token) / (n - 1) : 0;
+}
+
+static void count_usage(struct series_cache *s, const struct model_series *m, const struct openai_usage *u)
+{
+	tm_add(s->usage_read, 1);
+	tm_add(s->prompt_tokens, u->prompt_tokens);
+	tm_add(s->completion_tokens, u->completion_tokens);
+	tm_observe(m->input, u->prompt_tokens);
+	tm_observe(m->output, u->completion_tokens);
+	if (u->cached_known) {
+		tm_add(s->cached_tokens, u->cached_tokens);
+		tm_observe(m->cached, u->cached_tokens);
+	}
+}
+
+static void count_model(const struct exchange *x, uint64_t now)
+{
+	const struct record *r = &x->record;
+	struct series_cache *s = x->proxy->series;
+	const struct model_series *m = series_of(s, x);
+	if (!m)
+		return;
+	tm_add(m->requests, 1);
+	tm_observe(m->request_size, (double)r->bytes_in);
+	if (r->code) {
+		struct span kind[] = { span_str(r->model), target_of(x), SPAN("default-flow"), SPAN("0"), span_str(error_row(r->code)->code) };
+		tm_add(tm_series_of(TM_REQUEST_ERRORS, kind, 5), 1);
+		return;
+	}
+	tm_observe(m->duration, seconds(r->arrived, now));
+	tm_observe(m->genai_duration, seconds(r->arrived, now));
+	tm_observe(m->response_size, (double)r->bytes_out);
+	if (r->first_token) {
+		tm_observe(r->stream ? m->ttft_stream : m->ttft_whole, seconds(r->arrived, r->first_token));
+		tm_observe(m->genai_ttft, seconds(r->arrived, r->first_token));
+	}
+	if (r->stream && tpot_ns(r)) {
+		tm_observe(m->tpot, (double)tpot_ns(r) / (double)NS_PER_S);
+		tm_observe(m->genai_tpot, (double)tpot_ns(r) / (double)NS_PER_S);
+	}
+	if (r->usage.known)
+		count_usage(s, m, &r->usage);
+}
+
+static void count(const struct exchange *x, uint64_t now)
+{
+	struct series_cache *s = x->proxy->series;
+	unsigned status = x->record.status < STATUS_MAX ? x->record.status : 0;
+	if (!s->status[status]) {
+		char text[8];
+		(void)snprintf(text, sizeof text, "%u", status);
+		s->status[status] = tm_series_of(TM_HTTP_REQUESTS, (struct span[]){ span_str(text) }, 1);
+	}
+	tm_add(s->status[status], 1);
+	if (x->record.tries)
+		tm_add(s->picks, 1);
+	tm_add(s->picked_blocks, x->decision.prefix_blocks);
+	if (x->record.model && x->record.model[0])
+		count_model(x, now);
+}
+
+/* "prefix-cache-scorer=0.75 queue-scorer=1.00": why this replica. */
+static void add_reasons(struct log_line *l, const struct decision *d)
+{
+	char text[SCHED_PLUGINS_MAX * 48];
+	size_t n = 0;
+	for (unsigned i = 0; i < d->reason_count && n < sizeof text; i++) {
+		int k = snprintf(text + n, sizeof text - n, "%s%s:%.2f", i ? "," : "", sched_plugin_name(d->reasons[i].plugin),
+				 d->reasons[i].score / 255.0);
+		n += k > 0 ? (size_t)k : 0;
+	}
+	if (n)
+		log_str(l, "why", span_of(text, n < sizeof text ? n : sizeof text - 1));
+}
+
+static void add_answer(struct log_line *l, const struct exchange *x)
+{
+	const struct record *r = &x->record;
+	log_str(l, "replica", span_str(r->replica));
+	log_u64(l, "tries", r->tries);
+	log_ms(l, "held_ms", r->held && r->decided > r->arrived ? r->decided - r->arrived : 0);
+	if (r->first_token)
+		log_ms(l, "ttft_ms", r->first_token - r->arrived);
+	if (tpot_ns(r))
+		log_ms(l, "tpot_ms", tpot_ns(r));
+	if (r->usage.known) {
+		log_u64(l, "prompt_tokens", r->usage.prompt_tokens);
+		log_u64(l, "completion_tokens", r->usage.completion_tokens);
+	}
+	if (r->usage.cached_known)
+		log_u64(l, "cached_tokens", r->usage.cached_tokens);
+	log_u64(l, "candidates", x->decision.candidates);
+	log_u64(l, "prefix_blocks", x->decision.prefix_blocks);
+	add_reasons(l, &x->decision);
+}
+
+static const char *method_name(enum h1_method m)
+{
+	static const char *const names[] = { "OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE" };
+	return names[m];
+}
+
+static void add_peer(struct log_line *l, const struct client *c)
+{
+	char peer[ADDRESS_TEXT_MAX];
+	struct address a;
+	client_address(c, &a);
+	address_format_host(&a, peer);
+	log_str(l, "client", span_str(peer));
+}
+
+static void write_line(const struct exchange *x, uint64_t now)
+{
+	const struct record *r = &x->record;
+	char trace[56];
+	if (!log_enabled(LOG_INFO))
+		return;
+	struct log_line l = log_begin(LOG_INFO, "request");
+	log_str(&l, "id", span_str(x->request_id));
+	trace_format(&x->trace, trace);
+	log_str(&l, "trace", span_of(trace + 3, 32));
+	add_peer(&l, x->client);
+	log_str(&l, "method", span_str(method_name(x->method)));
+	log_str(&l, "path", r->path ? span_str(r->path) : SPAN(""));
+	log_u64(&l, "status", r->status);
+	if (r->code)
+		log_str(&l, "error", span_str(error_row(r->code)->code));
+	log_ms(&l, "duration_ms", now - r->arrived);
+	log_u64(&l, "bytes_in", r->bytes_in);
+	log_u64(&l, "bytes_out", r->bytes_out);
+	if (r->model && r->model[0])
+		log_str(&l, "model", span_str(r->model));
+	if (r->target_model)
+		log_str(&l, "target_model", span_str(r->target_model));
+	if (r->stream)
+		log_str(&l, "stream", SPAN("true"));
+	if (exchange_pool(x))
+		log_str(&l, "pool", span_str(exchange_pool(x)->name));
+	if (r->tries)
+		add_answer(&l, x);
+	log_end(&l);
+}
+
+void settle(struct exchange *x)
+{
+	uint64_t now = loop_now(x->proxy->loop);
+	if (x->answer) {
+		const struct openai_usage *u = openai_answer_usage(x->answer);
+		if (u->known)
+			x->record.usage = *u;
+	}
+	if (x->record.code == PS_ECLIENTGONE && !x->answer_begun)
+		x->record.status = (uint16_t)error_row(PS_ECLIENTGONE)->status;
+	count(x, now);
+	write_line(x, now);
+}
+
+void settle_abort_phase(const struct exchange *x)
+{
+	struct span phase = span_str(exchange_phase(x));
+	tm_add(tm_series_of(TM_ABORTS, &phase, 1), 1);
+}
+
+void settle_bad_request(const struct client *c, int code, int status)
+{
+	char text[8];
+	(void)snprintf(text, sizeof text, "%d", status);
+	tm_add(tm_series_of(TM_HTTP_REQUESTS, (struct span[]){ span_str(text) }, 1), 1);
+	if (!log_enabled(LOG_INFO))
+		return;
+	struct log_line l = log_begin(LOG_INFO, "refused");
+	add_peer(&l, c);
+	log_u64(&l, "status", (uint64_t)status);
+	log_str(&l, "error", span_str(error_row(code)->code));
+	log_end(&l);
+}
