@@ -202,7 +202,8 @@ static struct span usage_cut(const struct answer_doc *d, struct span data)
 static int add_without(struct buf *out, struct span s, struct span cut)
 {
 	int r = buf_add(out, span_of(s.p, (size_t)(cut.p - s.p)));
-	return r < 0 ? r : buf_add(out, span_of(cut.p + cut.n, (size_t)(s.p + s.n - cut.p - cut.n)));
+	const char *rest = cut.p + cut.n;
+	return r < 0 ? r : buf_add(out, span_of(rest, (size_t)(s.p + s.n - rest)));
 }
 
 /* An event whose data stood on several lines: its text is no piece of the stream, so it is written anew. */
