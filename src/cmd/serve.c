@@ -436,7 +436,7 @@ static int open_log(struct serve *sv, struct err *e)
 static int make_worker(struct serve *sv, struct err *e)
 {
 	struct worker *w = &sv->workers[sv->worker_count];
-	char name[16];
+	char name[24]; /* the loop keeps what fits a thread's name */
 	snprintf(name, sizeof name, "worker-%u", sv->worker_count);
 	w->serve = sv;
 	w->drain.deliver = deliver_drain;
