@@ -26,6 +26,7 @@ enum state {
 	EXT_QUOTED,
 	EXT_ESCAPE,
 	EXT_VALUE_END,
+	EXT_BLANK, /* behind a value: only another extension may follow */
 	TRAILER,
 	TRAILER_NAME,
 	TRAILER_VALUE,
@@ -40,7 +41,7 @@ enum ext_octet { X_TOKEN, X_EQ, X_SEMICOLON, X_QUOTE, X_BACKSLASH, X_BLANK, X_CR
 
 /* chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ). The one blank refused though the grammar
  * has it is that right behind the size: "5 " is what lenient readers and strict ones take differently. */
-static const uint8_t ext_steps[EXT_VALUE_END - EXT + 1][X_COUNT] = {
+static const uint8_t ext_steps[EXT_BLANK - EXT + 1][X_COUNT] = {
 #define STEPS(token, eq, semicolon, quote, backslash, blank, cr, other)                                                \
 	{                                                                                                              \
 		token, eq, semicolon, quote, backslash, blank, cr, other, FAULT                                        \
@@ -49,12 +50,13 @@ static const uint8_t ext_steps[EXT_VALUE_END - EXT + 1][X_COUNT] = {
 	[EXT_NAME - EXT] = STEPS(EXT_NAME, EXT_EQ, EXT, FAULT, FAULT, EXT_NAME_END, SIZE_LF, FAULT),
 	[EXT_NAME_END - EXT] = STEPS(FAULT, EXT_EQ, EXT, FAULT, FAULT, EXT_NAME_END, FAULT, FAULT),
 	[EXT_EQ - EXT] = STEPS(EXT_VALUE, FAULT, FAULT, EXT_QUOTED, FAULT, EXT_EQ, FAULT, FAULT),
-	[EXT_VALUE - EXT] = STEPS(EXT_VALUE, FAULT, EXT, FAULT, FAULT, EXT_VALUE_END, SIZE_LF, FAULT),
+	[EXT_VALUE - EXT] = STEPS(EXT_VALUE, FAULT, EXT, FAULT, FAULT, EXT_BLANK, SIZE_LF, FAULT),
 	[EXT_QUOTED - EXT] = STEPS(EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_VALUE_END, EXT_ESCAPE, EXT_QUOTED, FAULT,
 				   EXT_QUOTED),
 	[EXT_ESCAPE -
 		EXT] = STEPS(EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, EXT_QUOTED, FAULT, EXT_QUOTED),
-	[EXT_VALUE_END - EXT] = STEPS(FAULT, FAULT, EXT, FAULT, FAULT, EXT_VALUE_END, SIZE_LF, FAULT),
+	[EXT_VALUE_END - EXT] = STEPS(FAULT, FAULT, EXT, FAULT, FAULT, EXT_BLANK, SIZE_LF, FAULT),
+	[EXT_BLANK - EXT] = STEPS(FAULT, FAULT, EXT, FAULT, FAULT, EXT_BLANK, FAULT, FAULT),
 #undef STEPS
 };
 
@@ -158,7 +160,7 @@ static enum state step(struct h1_chunked *c, char octet)
 		return octet == '\n' ? SIZE_FIRST : FAULT;
 	case FINAL_LF:
 		return octet == '\n' ? DONE : FAULT;
-	case EXT ... EXT_VALUE_END:
+	case EXT ... EXT_BLANK:
 		return ext_step(c, octet);
 	case TRAILER ... TRAILER_LF:
 		return trailer_step(c, octet);
@@ -233,7 +235,7 @@ static const char *why_fault(uint8_t state)
 		return "a chunk size is malformed";
 	if (state <= DATA_LF)
 		return "chunk data is not followed by CRLF";
-	return state <= EXT_VALUE_END ? "a chunk extension is malformed or too long" : "a trailer field is malformed";
+	return state <= EXT_BLANK ? "a chunk extension is malformed or too long" : "a trailer field is malformed";
 }
 
 static int keep_trailer(const struct h1_chunked *c, struct buf *trailers, struct span piece, struct err *e)
