@@ -64,6 +64,8 @@ struct serve {
 	int drained_fd, signal_fd, log_fd;
 	enum phase phase;
 	bool stopping; /* a first SIGTERM or SIGINT came */
+	_Atomic bool
+		leaving; /* draining: control puts nothing into force any more; a snapshot on its way does no harm */
 	uint64_t phase_until;
 	uint64_t drain_until;	   /* for the workers; written before the drain mails are posted */
 	_Atomic uint64_t drain_ns; /* drainTimeout, the longest of the listeners; control writes, main reads: a number
@@ -143,6 +145,8 @@ static void on_snapshot(void *arg, struct snapshot *s)
 {
 	struct serve *sv = arg;
 	atomic_store_explicit(&sv->drain_ns, longest_drain(s), memory_order_relaxed);
+	if (atomic_load_explicit(&sv->leaving, memory_order_relaxed))
+		return; /* nothing new is begun, least of all a listener */
 	for (uint32_t i = 0; i < sv->worker_count; i++) {
 		struct snapshot_mail *letter = malloc(sizeof *letter);
 		if (!letter) {
@@ -272,6 +276,7 @@ static void deliver_drain(struct mail *m)
 static void drain(struct serve *sv, uint64_t for_ns)
 {
 	sv->phase = PHASE_DRAINING;
+	atomic_store_explicit(&sv->leaving, true, memory_order_relaxed);
 	sv->drain_until = sv->phase_until = clock_now_ns() + for_ns;
 	atomic_store_explicit(&sv->undrained, sv->worker_count, memory_order_release);
 	for (uint32_t i = 0; i < sv->worker_count; i++)

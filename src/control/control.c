@@ -123,6 +123,17 @@ static int check_sockets(const struct control *c, const struct config *config, s
 	return r;
 }
 
+/* An editor that truncates before it writes, a folder that is not mounted yet: nothing to serve is a mistake, not a
+ * wish. */
+static int check_serves(const struct config *config, struct config_errors *errors)
+{
+	if (config_count(config, CONFIG_HTTP_ROUTE) > 0 && config_socket_count(config) > 0)
+		return 0;
+	complain(errors,
+		 "nothing would be served: there is no HTTPRoute; give --backend URL, or -f with a route in it");
+	return -PS_ECONFIG;
+}
+
 static struct snapshot *compile(struct control *c, const struct config *config, struct config_errors *errors)
 {
 	struct err e = { 0 };
@@ -196,7 +207,9 @@ int control_load(struct control *c, struct config_errors *errors)
 	struct config *config;
 	int r = read_config(c, errors, &config);
 	if (r == 0) {
-		r = check_sockets(c, config, errors);
+		r = check_serves(config, errors);
+		if (r == 0)
+			r = check_sockets(c, config, errors);
 		struct snapshot *s = r == 0 ? compile(c, config, errors) : NULL;
 		config_unref(config);
 		if (s)
