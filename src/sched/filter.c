@@ -1,0 +1,112 @@
+/* Filters: the first step of a pick, under the pool's lock. A table of them in order; each keeps some of what the one
+ * before it left.
+ *
+ * A hard one that leaves nobody ends the pick with its own answer; a soft one is then passed over. "Serves the model"
+ * stands before "usable", so that a model whose replicas are all down is 503 and not 404. */
+#include "sched/filter.h"
+
+struct query {
+	struct pool *pool;
+	const struct facts *facts;
+	const struct pool_model *model; /* NULL: no replica ever named it */
+	uint64_t now;
+};
+
+struct filter {
+	bool (*keep)(const struct query *q, const struct replica *r);
+	bool soft;
+	int when_none; /* of a hard one */
+};
+
+static bool is_member(const struct query *q, const struct replica *r)
+{
+	(void)q;
+	return r->live && r->state != REPLICA_DRAINING;
+}
+
+/* A replica without a model list may be asked for anything; an adapter that runs somewhere need not be in the list. */
+static bool serves_model(const struct query *q, const struct replica *r)
+{
+	const struct pool_model *m = q->model;
+	if (!r->models_known || q->facts->model.n == 0)
+		return true;
+	return m && (slot_set_has(&m->serves, r->slot) || slot_set_has(&m->lora_running, r->slot) ||
+		     slot_set_has(&m->lora_waiting, r->slot));
+}
+
+static bool is_usable(const struct query *q, const struct replica *r)
+{
+	return pool_usable_locked(q->pool, r, q->now);
+}
+
+static bool is_untried(const struct query *q, const struct replica *r)
+{
+	for (int i = 0; i < SCHED_EXCLUDED_MAX; i++)
+		if (q->facts->excluded[i] == r->id)
+			return false;
+	return true;
+}
+
+/* A request that failed once already is not spent on a replica that only serves because too few others do. */
+static bool is_sound_enough(const struct query *q, const struct replica *r)
+{
+	return !r->pressed || q->facts->excluded[0] == 0;
+}
+
+static bool is_open(const struct query *q, const struct replica *r)
+{
+	uint32_t bound = pool_bound_locked(q->pool, r, q->now);
+	return bound == 0 || r->in_flight < bound;
+}
+
+static const struct filter filters[] = {
+	{ serves_model, false, -PS_ENOMODEL },
+	{ is_usable, false, -PS_ENOREPLICA },
+	{ is_untried, true, 0 },
+	{ is_sound_enough, true, 0 },
+	{ is_open, false, 0 },
+};
+
+/* Keeps in place, in order; returns how many are left, all of them where a soft filter would leave none. */
+static uint32_t apply(const struct filter *f, const struct query *q, const struct replica *r, uint16_t *slots,
+		      uint32_t n)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (f->keep(q, &r[slots[i]])) {
+			uint16_t slot = slots[i];
+			slots[i] = slots[kept]; /* a swap, so that nobody is lost */
+			slots[kept++] = slot;
+		}
+	}
+	return kept || !f->soft ? kept : n;
+}
+
+int filter_candidates(struct pool *p, const struct facts *f, uint64_t now, uint16_t *slots)
+{
+	uint32_t used, n = 0;
+	const struct replica *r = pool_replicas_locked(p, &used);
+	struct query q = { p, f, pool_model_find_locked(p, f->model), now };
+	for (uint32_t i = 0; i < used; i++)
+		if (is_member(&q, &r[i]))
+			slots[n++] = (uint16_t)i;
+	if (n == 0)
+		return -PS_ENOREPLICA;
+	for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+		n = apply(&filters[i], &q, r, slots, n);
+		if (n == 0)
+			return filters[i].when_none;
+	}
+	return (int)n;
+}
+
+bool sched_any_open_locked(struct pool *p, uint64_t now)
+{
+	uint32_t used;
+	const struct replica *r = pool_replicas_locked(p, &used);
+	struct query q = { .pool = p, .now = now };
+	for (uint32_t i = 0; i < used; i++)
+		if (is_member(&q, &r[i]) && is_usable(&q, &r[i]) && is_open(&q, &r[i]))
+			return true;
+	return false;
+}

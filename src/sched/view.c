@@ -1,0 +1,75 @@
+/* Gathering: the candidates of a pick and what is believed of each, from the replicas into columns. The second step of
+ * a pick, after the filters and before the scores; under the pool's lock.
+ *
+ * What a replica says is old by up to a scrape interval and may be untrue; what we sent there is known exactly. A
+ * replica holds at least our requests in flight, so what it does not admit to is counted as waiting: queued = max(said,
+ * in flight - running). The same bound from below serves picks made between two scrapes (they do not herd) and replicas
+ * that always say "idle". */
+#include "sched/view.h"
+
+/* KV memory our own prompts need there at least, as a share; 0 when its size is not known. */
+static double kv_floor(const struct replica *r)
+{
+	double tokens = r->signals.kv_blocks * r->signals.block_tokens;
+	return tokens > 0 ? fmin((double)r->in_flight_tokens / tokens, 1) : 0;
+}
+
+static void gather_load(struct view *v, uint32_t i, const struct replica *r, double trust)
+{
+	double queued = trust > 0 ? r->signals.queued : 0, running = trust > 0 ? r->signals.running : 0;
+	double ours = r->in_flight;
+	v->in_flight[i] = (float)ours;
+	v->queued[i] = (float)fmax(queued, ours - running);
+	v->running[i] = (float)fmax(running, ours - queued);
+	v->queued_trust[i] = (float)trust;
+}
+
+/* Who never said how many adapters fit is taken to have room. */
+static void gather_lora(struct view *v, uint32_t i, const struct replica *r, double trust)
+{
+	bool said = r->signal_at[SIGNAL_MAX_LORA] != 0;
+	v->lora_named[i] = (float)r->lora_named;
+	v->lora_max[i] = said ? (float)r->signals.max_lora : INFINITY;
+	v->lora_trust[i] = said ? (float)trust : 1;
+}
+
+static double trust_of(const struct pool *p, const struct replica *r, enum signal which, uint64_t now)
+{
+	return pool_trust_locked(p, r->signal_at[which], now);
+}
+
+static void gather_one(struct view *v, uint32_t i, const struct pool *p, const struct replica *r, uint64_t now)
+{
+	double queued = trust_of(p, r, SIGNAL_QUEUED, now), running = trust_of(p, r, SIGNAL_RUNNING, now);
+	double kv = trust_of(p, r, SIGNAL_KV_USED, now);
+	v->slot[i] = (uint16_t)r->slot;
+	v->place[r->slot] = (uint16_t)(i + 1);
+	v->weight[i] = (float)r->weight_permille / 1000;
+	gather_load(v, i, r, fmin(queued, running));
+	v->kv_used[i] = (float)(kv > 0 ? fmax(r->signals.kv_used, kv_floor(r)) : 0);
+	v->kv_trust[i] = (float)kv;
+	if (v->facts->adapter.n)
+		gather_lora(v, i, r, trust_of(p, r, SIGNAL_MAX_LORA, now));
+}
+
+void view_gather(struct view *v, const struct pool *p, const struct replica *replicas, const uint16_t *slots,
+		 uint32_t n, uint64_t now)
+{
+	v->n = n;
+	for (uint32_t i = 0; i < n; i++)
+		gather_one(v, i, p, &replicas[slots[i]], now);
+}
+
+void score_min_max(const struct view *v, const float *value, const float *trust, float *score)
+{
+	float min = INFINITY, max = -INFINITY;
+	for (uint32_t i = 0; i < v->n; i++) {
+		if (trust[i] > 0) {
+			min = fminf(min, value[i]);
+			max = fmaxf(max, value[i]);
+		}
+	}
+	float range = max - min;
+	for (uint32_t i = 0; i < v->n; i++)
+		score[i] = range > 0 ? (max - value[i]) / range : 1;
+}
