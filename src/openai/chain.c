@@ -75,7 +75,7 @@ static int grow(struct blocks *b)
 	return 0;
 }
 
-int blocks_add(struct blocks *b, struct span s)
+int blocks_cut(struct blocks *b, struct span s)
 {
 	const char *block;
 	if (!b->open)

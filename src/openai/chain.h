@@ -45,8 +45,18 @@ struct blocks {
 void blocks_free(struct blocks *b);
 /* Each section is begun once and ended before the next one begins. */
 void blocks_begin(struct blocks *b, enum section_id id, uint64_t kind);
+/* For blocks_add: text that completes a block. */
+int blocks_cut(struct blocks *b, struct span s) MUST_CHECK;
 /* 0 or -PS_ENOMEM. What is behind OPENAI_BLOCKS_MAX is left out. */
-int blocks_add(struct blocks *b, struct span s) MUST_CHECK;
+MUST_CHECK static inline int blocks_add(struct blocks *b, struct span s)
+{
+	if (s.n >= OPENAI_BLOCK_BYTES - (size_t)b->cut.fill)
+		return blocks_cut(b, s);
+	if (s.n)
+		memcpy(b->cut.part + b->cut.fill, s.p, s.n);
+	b->cut.fill = (uint16_t)(b->cut.fill + s.n);
+	return 0;
+}
 void blocks_end(struct blocks *b);
 /* Writes b->n chained hashes to `out`, the first of them depending on `root`. */
 void blocks_chain(const struct blocks *b, uint64_t root, uint64_t *out);

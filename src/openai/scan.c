@@ -26,10 +26,13 @@ enum state { /* what may come next */
 /* Decoded text on its way to the sink, so that texts full of escapes do not cost a call for each. */
 struct scratch {
 	size_t n;
-	char text[512];
+	char text[512 + 16]; /* with room for the last 16 bytes of copy_run */
 };
 
-enum { DIRECT_BYTES = 128 }; /* runs from this length on are not worth copying (guessed) */
+enum {
+	SCRATCH_BYTES = 512,
+	DIRECT_BYTES = 128, /* runs from this length on are not worth copying (measured: 64 to 256 are alike) */
+};
 
 static int fail(struct scan *s, const char *p, int code, const char *why)
 {
@@ -91,19 +94,26 @@ static int token_end(struct scan *s, enum scan_event ev)
 
 /* ---- strings ---- */
 
+#ifdef __SSE2__
+/* Bit i: byte i is not printable ASCII, or is a quote or backslash. */
+static inline unsigned special_mask(__m128i v)
+{
+	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
+	/* Signed: bytes from 0x80 on are below the space, too. */
+	__m128i low = _mm_cmplt_epi8(v, space);
+	return (unsigned)_mm_movemask_epi8(
+		_mm_or_si128(low, _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash))));
+}
+#endif
+
 /* The first byte that is not printable ASCII, or is a quote or backslash. */
 static inline const char *plain_end(const char *p, const char *end)
 {
 #ifdef __SSE2__
-	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
 	for (; end - p >= 16; p += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		/* Signed: bytes from 0x80 on are below the space, too. */
-		__m128i stop = _mm_or_si128(_mm_cmplt_epi8(v, space),
-					    _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-		int mask = _mm_movemask_epi8(stop);
-		if (mask)
-			return p + __builtin_ctz((unsigned)mask);
+		unsigned stop = special_mask(_mm_loadu_si128((const __m128i *)(const void *)p));
+		if (stop)
+			return p + __builtin_ctz(stop);
 	}
 #endif
 	while (p < end && (signed char)*p >= ' ' && *p != '"' && *p != '\\')
@@ -221,11 +231,14 @@ static int cut_sequence(const char *p, size_t n)
 	return INVALID;
 }
 
+/* What a backslash and this byte stand for; 0: another kind of escape, or none. */
+static const char escapes[256] = {
+	['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'
+};
+
 /* The escape or UTF-8 sequence at p: bytes used, NEED_MORE or INVALID. Its text goes to `out`. */
 static int unit_decode(const char *p, size_t n, char out[4], size_t *out_n)
 {
-	static const char plain[256] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-					 ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
 	if (*p != '\\') {
 		size_t k = utf8_length(p, n);
 		if (k == 0)
@@ -238,7 +251,7 @@ static int unit_decode(const char *p, size_t n, char out[4], size_t *out_n)
 		return NEED_MORE;
 	if (p[1] == 'u')
 		return unicode_escape(p, n, out, out_n);
-	out[0] = plain[(unsigned char)p[1]];
+	out[0] = escapes[(unsigned char)p[1]];
 	*out_n = 1;
 	return out[0] ? 2 : INVALID;
 }
@@ -262,19 +275,30 @@ static int give_scratch(struct scan *s, struct scratch *o)
 	return r;
 }
 
-static inline int collect(struct scan *s, struct scratch *o, struct span t)
+/* Copies n bytes, 16 at a time where `end` allows it: runs between escapes are short, a call for each costs more. */
+static inline void copy_run(char *to, const char *from, size_t n, const char *end)
+{
+	if ((size_t)(end - from) < n + 15) {
+		memcpy(to, from, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i += 16)
+		memcpy(to + i, from + i, 16);
+}
+
+/* A run of text, from bytes that reach to `end`. */
+static inline int collect(struct scan *s, struct scratch *o, struct span t, const char *end)
 {
 	int r = 0;
-	if (!wanted(s))
+	if (!wanted(s) || t.n == 0)
 		return 0;
-	if (o->n + t.n > sizeof o->text || t.n >= DIRECT_BYTES)
+	if (o->n + t.n > SCRATCH_BYTES || t.n >= DIRECT_BYTES)
 		r = give_scratch(s, o);
 	if (r < 0)
 		return r;
 	if (t.n >= DIRECT_BYTES)
 		return give(s, t);
-	if (t.n)
-		memcpy(o->text + o->n, t.p, t.n);
+	copy_run(o->text + o->n, t.p, t.n, end);
 	o->n += t.n;
 	return 0;
 }
@@ -315,7 +339,7 @@ static int string_end(struct scan *s, const char *behind)
 	return emit(s, SCAN_STRING_END, SPAN_NONE);
 }
 
-/* What stopped a run inside a string: its end, or a unit to decode. */
+/* What stopped a run inside a string and is not its end: a unit to decode. */
 static int string_unit(struct scan *s, struct scratch *o, const char **p, const char *end)
 {
 	char out[4];
@@ -332,20 +356,64 @@ static int string_unit(struct scan *s, struct scratch *o, const char **p, const 
 		return 0;
 	}
 	*p += k;
-	return collect(s, o, span_of(out, n));
+	return collect(s, o, span_of(out, n), out + n);
+}
+
+/* Escapes like \n: most of them, at once; true when it was one. */
+static inline bool plain_escape(struct scan *s, struct scratch *o, const char **p, const char *end)
+{
+	char c;
+	if (end - *p < 2 || **p != '\\' || (c = escapes[(unsigned char)(*p)[1]]) == 0 || o->n == SCRATCH_BYTES)
+		return false;
+	o->text[o->n] = c;
+	o->n += wanted(s);
+	*p += 2;
+	return true;
+}
+
+/* Text and plain escapes straight into the scratch, until it is full or something else comes: one load and one store
+ * for each 16 bytes or escape. */
+static inline void copy_text(struct scratch *o, const char **p, const char *end)
+{
+#ifdef __SSE2__
+	const char *at = *p;
+	size_t n = o->n;
+	char c;
+	while (end - at >= 16 && n + 16 <= SCRATCH_BYTES) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+		_mm_storeu_si128((__m128i *)(void *)(o->text + n), v);
+		unsigned stop = special_mask(v);
+		unsigned k = stop ? (unsigned)__builtin_ctz(stop) : 16;
+		at += k;
+		n += k;
+		if (k == 16)
+			continue;
+		if (*at != '\\' || end - at < 2 || (c = escapes[(unsigned char)at[1]]) == 0)
+			break;
+		o->text[n++] = c;
+		at += 2;
+	}
+	*p = at;
+	o->n = n;
+#else
+	(void)o, (void)p, (void)end;
+#endif
 }
 
 static int in_string(struct scan *s, const char **p, const char *end)
 {
-	struct scratch o;
+	/* Not cleared, whatever the compiler's flags say: that would cost more than most strings do. */
+	struct scratch o __attribute__((uninitialized));
 	int r = 0;
 	o.n = 0;
 	if (s->carried)
 		r = finish_carried(s, p, end);
 	while (r >= 0 && *p < end) {
+		if (wanted(s))
+			copy_text(&o, p, end);
 		const char *run = *p;
 		*p = text_end(run, end);
-		r = collect(s, &o, span_of(run, (size_t)(*p - run)));
+		r = collect(s, &o, span_of(run, (size_t)(*p - run)), end);
 		if (r < 0 || *p == end)
 			break;
 		if (**p == '"') {
@@ -353,7 +421,8 @@ static int in_string(struct scan *s, const char **p, const char *end)
 			r = give_scratch(s, &o);
 			return r < 0 ? r : string_end(s, *p);
 		}
-		r = string_unit(s, &o, p, end);
+		if (!plain_escape(s, &o, p, end))
+			r = string_unit(s, &o, p, end);
 	}
 	return r < 0 ? r : give_scratch(s, &o);
 }
@@ -373,12 +442,24 @@ static int begin_key(struct scan *s, const char **p, const char *end)
 	return 0;
 }
 
-static int begin_string(struct scan *s, const char **p)
+static int begin_string(struct scan *s, const char **p, const char *end)
 {
-	(*p)++;
+	const char *from = ++*p;
 	s->in_key = s->want_text = false;
 	s->state = ST_STRING;
-	return emit(s, SCAN_STRING, SPAN_NONE);
+	int r = emit(s, SCAN_STRING, SPAN_NONE);
+	if (r < 0)
+		return r;
+	const char *to = text_end(from, end);
+	*p = to;
+	if (s->want_text)
+		r = give(s, span_of(from, (size_t)(to - from)));
+	if (r < 0 || to == end)
+		return r;
+	if (*to != '"')
+		return in_string(s, p, end);
+	*p = to + 1;
+	return string_end(s, *p);
 }
 
 /* ---- numbers ---- */
@@ -426,12 +507,24 @@ static int in_number(struct scan *s, const char **p, const char *end)
 {
 	const char *from = *p;
 	uint8_t next;
+	if (s->number == N_INT)
+		while (*p < end && **p >= '0' && **p <= '9')
+			(*p)++;
 	while (*p < end && (next = number_next[s->number][number_class[(unsigned char)**p]]) != N_NONE) {
 		s->number = next;
 		(*p)++;
 	}
 	struct span seen = span_of(from, (size_t)(*p - from));
 	return *p == end ? token_add(s, SCAN_NUMBER_PART, seen) : number_end(s, *p, seen);
+}
+
+static int begin_number(struct scan *s, const char **p, const char *end)
+{
+	s->number = **p >= '1' && **p <= '9' ? N_INT : N_NONE;
+	if (number_next[N_NONE][number_class[(unsigned char)**p]] == N_NONE)
+		return bad(s, *p, "a value is wanted here");
+	s->state = ST_NUMBER;
+	return in_number(s, p, end);
 }
 
 /* ---- literals ---- */
@@ -493,7 +586,7 @@ static int begin_value(struct scan *s, const char **p, const char *end)
 	mark(s, *p);
 	switch (**p) {
 	case '"':
-		return begin_string(s, p);
+		return begin_string(s, p, end);
 	case '{':
 		return open_container(s, p, true);
 	case '[':
@@ -505,11 +598,7 @@ static int begin_value(struct scan *s, const char **p, const char *end)
 	case 'n':
 		return begin_word(s, p, end, "null");
 	default:
-		s->number = N_NONE;
-		if (number_next[N_NONE][number_class[(unsigned char)**p]] == N_NONE)
-			return bad(s, *p, "a value is wanted here");
-		s->state = ST_NUMBER;
-		return in_number(s, p, end);
+		return begin_number(s, p, end);
 	}
 }
 

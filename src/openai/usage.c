@@ -276,7 +276,8 @@ const char *member_find(struct span json, struct span quoted)
 			_mm_and_si128(_mm_cmpeq_epi8(a, quote), _mm_cmpeq_epi8(b, quote)));
 		for (; mask; mask &= mask - 1) {
 			const char *at = p + __builtin_ctz(mask);
-			if (memcmp(at, quoted.p, quoted.n) == 0 && (v = value_of(json, at + quoted.n)))
+			if (at[1] == quoted.p[1] && memcmp(at, quoted.p, quoted.n) == 0 &&
+			    (v = value_of(json, at + quoted.n)))
 				return v;
 		}
 	}
