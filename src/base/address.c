@@ -55,7 +55,8 @@ int address_parse(struct address *a, struct span text, struct err *e)
 	if (host.n == 0)
 		host = SPAN("::");
 	else if (span_find(host, ':') >= 0 && host.p[0] != '[')
-		return err_set(e, PS_EINVAL, "\"%.*s\": an IPv6 address stands in brackets: [::1]:8000", SPAN_ARG(text));
+		return err_set(e, PS_EINVAL, "\"%.*s\": an IPv6 address stands in brackets: [::1]:8000",
+			       SPAN_ARG(text));
 	return address_from_host(a, host, (uint16_t)port, e);
 }
 
@@ -78,7 +79,8 @@ void address_format(const struct address *a, char out[ADDRESS_TEXT_MAX])
 	if (a->sa.ss_family == AF_UNIX)
 		memcpy(out, host, sizeof host);
 	else
-		(void)snprintf(out, ADDRESS_TEXT_MAX, "%s%.100s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", address_port(a));
+		(void)snprintf(out, ADDRESS_TEXT_MAX, "%s%.100s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+			       address_port(a));
 }
 
 bool address_eq(const struct address *a, const struct address *b)

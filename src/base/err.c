@@ -7,8 +7,7 @@
 
 static const struct error_row rows[PS_ERROR_COUNT] = {
 	[PS_OK] = { "OK", "ok", 200, false, "no error" },
-#define PS_ERROR(name, code, status, retryable, text) \
-	[PS_##name] = { #name, code, status, (retryable) != 0, text },
+#define PS_ERROR(name, code, status, retryable, text) [PS_##name] = { #name, code, status, (retryable) != 0, text },
 #include "base/errors.def"
 #undef PS_ERROR
 };

@@ -17,14 +17,14 @@ enum ps_error {
 
 /* The words of one failure. The caller owns it; nothing is written to it on success. */
 struct err {
-	int code;       /* a positive enum ps_error; 0 when nothing was reported */
+	int code;	/* a positive enum ps_error; 0 when nothing was reported */
 	char text[320]; /* for people, NUL-terminated, cut when longer */
 };
 
 struct error_row {
-	const char *name;   /* "EBADHTTP" */
-	const char *code;   /* "bad_request" */
-	int status;         /* HTTP status, 0 when never told to a client */
+	const char *name; /* "EBADHTTP" */
+	const char *code; /* "bad_request" */
+	int status;	  /* HTTP status, 0 when never told to a client */
 	bool retryable;
 	const char *text;
 };

@@ -39,7 +39,7 @@ static size_t escape(unsigned char c, char out[8])
 int json_add_string(struct buf *b, struct span s)
 {
 	int r = buf_add(b, SPAN("\""));
-	for (size_t i = 0, plain = 0; i <= s.n && r == 0; ) {
+	for (size_t i = 0, plain = 0; i <= s.n && r == 0;) {
 		char e[8];
 		size_t k = i < s.n ? utf8_length(s.p + i, s.n - i) : 0;
 		size_t en = k == 1 ? escape((unsigned char)s.p[i], e) : 0;

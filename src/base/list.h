@@ -12,7 +12,7 @@ struct list {
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define list_first(head, type, member) container_of((head)->next, type, member)
 /* `next` lets the body unlink `it`. */
-#define list_each(it, next_, head) \
+#define list_each(it, next_, head)                                                                                     \
 	for (struct list *it = (head)->next, *next_ = it->next; it != (head); it = next_, next_ = it->next)
 
 static inline void list_init(struct list *h)

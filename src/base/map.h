@@ -10,7 +10,7 @@
 #include "base/span.h"
 
 struct map_slot {
-	uint64_t hash; /* 0: free */
+	uint64_t hash;	 /* 0: free */
 	struct span key; /* borrowed from the value; .n is 0 for number keys */
 	void *value;
 };

@@ -1,4 +1,5 @@
-/* The door of guard: who may ask and what may be asked. Two tables of checks, empty for now; each runs at its place in the request path. */
+/* The door of guard: who may ask and what may be asked. Two tables of checks, empty for now; each runs at its place in
+ * the request path. */
 #ifndef PS_GUARD_GUARD_H
 #define PS_GUARD_GUARD_H
 

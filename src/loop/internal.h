@@ -13,7 +13,7 @@ enum { WHEEL_LEVELS = 5, WHEEL_SLOTS = 64, WHEEL_TICK_NS = 4000000 };
 
 /* Timers by the tick they end in. Level k's slots are 64^k ticks wide. */
 struct wheel {
-	uint64_t tick; /* everything before it has fired */
+	uint64_t tick;		     /* everything before it has fired */
 	uint64_t busy[WHEEL_LEVELS]; /* a bit per slot that may hold timers */
 	struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 };

@@ -1,7 +1,8 @@
 /* Sockets: uv_poll_t for the waiting, our own system calls for the rest (docs/design/loop.md).
  *
- * Read interest is armed once and write interest only after a short write, because libuv changes interest by removing and adding the descriptor.
- * While reading is off, EPOLLRDHUP alone is watched, so that a peer that leaves is heard behind bytes nobody reads. */
+ * Read interest is armed once and write interest only after a short write, because libuv changes interest by removing
+ * and adding the descriptor. While reading is off, EPOLLRDHUP alone is watched, so that a peer that leaves is heard
+ * behind bytes nobody reads. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,7 +24,7 @@ struct io {
 	void *owner;
 	int fd;
 	int connect_error; /* of an attempt that failed at once */
-	uint8_t armed;     /* uv events in force */
+	uint8_t armed;	   /* uv events in force */
 	bool reading, hangup, writing, connecting, closed;
 };
 

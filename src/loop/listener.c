@@ -1,5 +1,5 @@
-/* Listening sockets: accept4 until there is nothing more, at most a batch a turn; silent for a while when descriptors run short,
- * so that nothing spins on a connection that cannot be taken. */
+/* Listening sockets: accept4 until there is nothing more, at most a batch a turn; silent for a while when descriptors
+ * run short, so that nothing spins on a connection that cannot be taken. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -86,7 +86,8 @@ static int open_socket(const struct address *at, struct err *e)
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-	/* Accepted sockets inherit both (Linux): no Nagle, and no megabytes in the kernel for a client that does not read. */
+	/* Accepted sockets inherit both (Linux): no Nagle, and no megabytes in the kernel for a client that does not
+	 * read. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
 	if (bind(fd, (const struct sockaddr *)&at->sa, at->len) < 0 || listen(fd, SOMAXCONN) < 0) {

@@ -1,7 +1,8 @@
 /* The loop itself: a thread's turns, its clock and its mailbox.
  *
- * A turn is: timers that are due, then what the sockets have. Time is read once a turn, when first asked for. Mail is a stack
- * of intrusive messages (Treiber 1986) that the receiver takes whole and turns round, so order is kept and nothing is allocated. */
+ * A turn is: timers that are due, then what the sockets have. Time is read once a turn, when first asked for. Mail is a
+ * stack of intrusive messages (Treiber 1986) that the receiver takes whole and turns round, so order is kept and
+ * nothing is allocated. */
 #include "loop/loop.h"
 
 #include <stdlib.h>

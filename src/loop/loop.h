@@ -1,7 +1,7 @@
 /* The door of loop: threads with an event loop each, mailboxes between them, timers, sockets.
  *
- * One loop per thread. Everything here but loop_post, loop_stop and the descriptor counters is called on the loop's own thread.
- * libuv does the waiting; sockets are our own accept4, recv and sendmsg (docs/design/loop.md). */
+ * One loop per thread. Everything here but loop_post, loop_stop and the descriptor counters is called on the loop's own
+ * thread. libuv does the waiting; sockets are our own accept4, recv and sendmsg (docs/design/loop.md). */
 #ifndef PS_LOOP_LOOP_H
 #define PS_LOOP_LOOP_H
 
@@ -67,12 +67,13 @@ struct io;
 /* What happens on a socket. Any of these may call io_close. */
 struct io_ops {
 	void (*on_connected)(void *owner, int result); /* after io_connect: 0 or -PS_ECONNECT */
-	void (*on_readable)(void *owner);  /* level-triggered while reading is on: io_read until it is short */
-	void (*on_writable)(void *owner);  /* once, after io_want_write */
-	void (*on_hangup)(void *owner);    /* while reading is off: the peer sent FIN or RST (also behind unread bytes) */
+	void (*on_readable)(void *owner); /* level-triggered while reading is on: io_read until it is short */
+	void (*on_writable)(void *owner); /* once, after io_want_write */
+	void (*on_hangup)(void *owner); /* while reading is off: the peer sent FIN or RST (also behind unread bytes) */
 };
 
-/* Takes over a connected, non-blocking socket (closed by io_close). Reading is on. NULL without memory: fd is then closed. */
+/* Takes over a connected, non-blocking socket (closed by io_close). Reading is on. NULL without memory: fd is then
+ * closed. */
 struct io *io_open(struct loop *l, int fd, const struct io_ops *ops, void *owner);
 /* Begins to connect; on_connected tells, never from within this call. */
 struct io *io_connect(struct loop *l, const struct address *to, const struct io_ops *ops, void *owner);
@@ -80,7 +81,8 @@ struct io *io_connect(struct loop *l, const struct address *to, const struct io_
 ptrdiff_t io_read(struct io *io, char *p, size_t n) MUST_CHECK;
 /* Bytes taken (0 when the socket is full), or -PS_EIO. Does not arm anything. */
 ptrdiff_t io_writev(struct io *io, const struct iovec *iov, int n) MUST_CHECK;
-/* Turns reading on or off. Off: only on_hangup is heard of (pass hangup = false to hear nothing: a tolerated half-close). */
+/* Turns reading on or off. Off: only on_hangup is heard of (pass hangup = false to hear nothing: a tolerated
+ * half-close). */
 void io_want_read(struct io *io, bool on, bool hangup);
 void io_want_write(struct io *io);
 /* No callback comes after it; the memory goes later. abort: RST instead of FIN. */
@@ -100,7 +102,8 @@ struct listener_ops {
 	void (*on_accept)(void *owner, int fd, const struct address *peer);
 };
 
-/* Binds and listens (SO_REUSEPORT, so that each worker has its own), or takes over `fd` when it is >= 0. NULL: see e. */
+/* Binds and listens (SO_REUSEPORT, so that each worker has its own), or takes over `fd` when it is >= 0. NULL: see e.
+ */
 struct listener *listener_open(struct loop *l, const struct address *at, int fd, const struct listener_ops *ops,
 			       void *owner, struct err *e);
 void listener_close(struct listener *ln);

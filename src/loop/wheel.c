@@ -4,8 +4,8 @@
  *   level 1:  64 slots of 64 ticks     … 16 s
  *   level 2:  64 slots of 4096 ticks   … 17 min        and so on; beyond the last level it waits in its farthest slot
  *
- * Setting and clearing are constant time. When the wheel passes the start of a slot of a higher level, its timers move down. A bitmap
- * per level finds the next busy slot without looking at empty ones, so an idle loop does not wake. */
+ * Setting and clearing are constant time. When the wheel passes the start of a slot of a higher level, its timers move
+ * down. A bitmap per level finds the next busy slot without looking at empty ones, so an idle loop does not wake. */
 #include "loop/internal.h"
 
 static uint64_t width(int level)
@@ -56,8 +56,7 @@ static void cascade(struct wheel *w)
 	for (int k = 1; k < WHEEL_LEVELS && w->tick % width(k) == 0; k++) {
 		struct list moved;
 		take_slot(w, k, (unsigned)(w->tick >> (6 * k)) % WHEEL_SLOTS, &moved);
-		list_each(it, next, &moved)
-		{
+		list_each (it, next, &moved) {
 			list_remove(it);
 			wheel_add(w, container_of(it, struct timer, node));
 		}
@@ -78,7 +77,8 @@ static void fire_due(struct wheel *w, struct list *due, uint64_t now)
 	}
 }
 
-/* Ticks from `tick` to the next busy slot of level k, counting the slot that begins at `tick`; UINT64_MAX when none is. */
+/* Ticks from `tick` to the next busy slot of level k, counting the slot that begins at `tick`; UINT64_MAX when none is.
+ */
 static uint64_t ticks_to_busy(const struct wheel *w, int k)
 {
 	if (!w->busy[k])

@@ -1,4 +1,5 @@
-/* Request bodies, kept in the buffers they arrived in until the commit point, and sent from them with small replacements on the way.
+/* Request bodies, kept in the buffers they arrived in until the commit point, and sent from them with small
+ * replacements on the way.
  *
  * Received:  [....A....][......B......][..C..]        chunks, as the socket gave them
  * Sent:      the same bytes, but for splices (model name, usage option): walked as received ranges and texts in turn
@@ -166,8 +167,8 @@ void body_took(struct body *b, size_t n)
 
 void body_free_taken(struct body *b)
 {
-	/* Splices make output and input positions differ by little and only near the front: a chunk goes when the output is
-	 * past its end and past every splice. */
+	/* Splices make output and input positions differ by little and only near the front: a chunk goes when the
+	 * output is past its end and past every splice. */
 	int64_t shift = 0;
 	for (unsigned i = 0; i < b->splice_count; i++)
 		shift += (int64_t)b->splice[i].text.n - (int64_t)b->splice[i].len;

@@ -1,7 +1,8 @@
-/* Client connections: from accepted to closed. Reads heads and hands bodies to their exchange; writes what an exchange gives.
+/* Client connections: from accepted to closed. Reads heads and hands bodies to their exchange; writes what an exchange
+ * gives.
  *
- * One request at a time: what a client sends ahead waits in `in`, unread beyond its bound, while the socket is watched for the client's end alone, so that a
- * client that leaves is noticed behind bytes nobody has read. */
+ * One request at a time: what a client sends ahead waits in `in`, unread beyond its bound, while the socket is watched
+ * for the client's end alone, so that a client that leaves is noticed behind bytes nobody has read. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -216,7 +217,8 @@ static bool take_proxy_header(struct client *c)
 	return true;
 }
 
-/* Parses one head at p. Returns the bytes used by it and its body so far, 0 when more are needed, -1 when the client was refused. */
+/* Parses one head at p. Returns the bytes used by it and its body so far, 0 when more are needed, -1 when the client
+ * was refused. */
 static ptrdiff_t parse_one(struct client *c, char *p, size_t n)
 {
 	struct h1_head h;
@@ -258,7 +260,8 @@ static void parse(struct client *c)
 		buf_skip(&in, (size_t)used);
 		if (buf_len(&in) == 0)
 			buf_free(&in);
-		/* exchange_begin may have ended already and parsed on; then `in` holds newer bytes only if ours were all used. */
+		/* exchange_begin may have ended already and parsed on; then `in` holds newer bytes only if ours were
+		 * all used. */
 		c->in = in;
 		if (used == 0)
 			return;

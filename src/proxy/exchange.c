@@ -4,8 +4,8 @@
  *                     ▲                          │
  *                     └──── another replica ─────┘        until the commit point
  *
- * A step either moves on (the next state runs at once) or waits for an event. Refusals go through respond_error, clients that leave through exchange_abort;
- * both settle. */
+ * A step either moves on (the next state runs at once) or waits for an event. Refusals go through respond_error,
+ * clients that leave through exchange_abort; both settle. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,6 +48,7 @@ static struct exchange *exchange_new(struct client *c)
 	x->use = c->proxy->use;
 	x->use->users++;
 	x->pool = UINT32_MAX;
+	x->listener = c->listener->number < c->proxy->use->snapshot->listener_count ? c->listener->number : 0;
 	x->mail.deliver = exchange_decided_mail;
 	x->record.arrived = loop_now(c->proxy->loop);
 	arena_init(&x->arena, EXCHANGE_ARENA_MAX);
@@ -115,7 +116,7 @@ static void release(struct exchange *x)
 
 void exchange_free_dead(struct proxy *p)
 {
-	list_each(it, next, &p->dead_exchanges)
+	list_each (it, next, &p->dead_exchanges)
 		free(container_of(it, struct exchange, node));
 	list_init(&p->dead_exchanges);
 }
@@ -140,11 +141,9 @@ static enum route_answer match(struct exchange *x, struct span model)
 {
 	const struct snapshot *s = x->use->snapshot;
 	struct span host = host_of(x->head->authority);
-	uint32_t number = x->client->listener->number;
-	struct route_request rq = { .listener = snapshot_route_listener(s, number < s->listener_count ? number : 0, host),
-				    .host = host,
-				    .head = x->head,
-				    .model = model };
+	struct route_request rq = {
+		.listener = snapshot_route_listener(s, x->listener, host), .host = host, .head = x->head, .model = model
+	};
 	return route_match(s->routes, &rq, &x->rule);
 }
 
@@ -199,8 +198,9 @@ static enum step_result step_head(struct exchange *x)
 		return STEP_OVER;
 	}
 	if (match(x, SPAN_NONE) == ROUTE_NONE && !x->rule)
-		return refuse(x, err_set(&e, PS_ENOROUTE, "no route matches %.*s on this host", SPAN_ARG(x->head->path)), &e);
-	if (x->api == API_MODELS && (x->method == H1_GET || x->method == H1_HEAD) && models_respond(x))
+		return refuse(
+			x, err_set(&e, PS_ENOROUTE, "no route matches %.*s on this host", SPAN_ARG(x->head->path)), &e);
+	if (x->rule && x->api == API_MODELS && (x->method == H1_GET || x->method == H1_HEAD) && models_respond(x))
 		return STEP_OVER;
 	if (wants_facts(x)) {
 		if (body_memory_short())
@@ -363,7 +363,8 @@ static int route_by_model(struct exchange *x, struct span asked, struct err *e)
 {
 	if (match(x, asked.p ? asked : SPAN("")) == ROUTE_NONE && !x->rule)
 		return err_set(e, PS_ENOROUTE, "no route matches %.*s on this host", SPAN_ARG(x->head->path));
-	int r = snapshot_route_model(x->use->snapshot, x->rule, asked, rng_next(loop_rng(x->proxy->loop)), &x->route, e);
+	int r = snapshot_route_model(x->use->snapshot, x->rule, asked, rng_next(loop_rng(x->proxy->loop)), &x->route,
+				     e);
 	if (r < 0)
 		return r;
 	x->pool = x->route.pool;
@@ -476,12 +477,14 @@ static enum step_result step_admit(struct exchange *x)
 		x->record.model = span_dup(asked);
 		x->record.target_model = span_eq(asked, target) ? NULL : span_dup(target);
 		if (x->route.rewrite_name.n)
-			tm_add(tm_series_of(TM_MODEL_REWRITES,
-					    (struct span[]){ x->route.rewrite_name, asked, target }, 3), 1);
+			tm_add(tm_series_of(TM_MODEL_REWRITES, (struct span[]){ x->route.rewrite_name, asked, target },
+					    3),
+			       1);
 	}
 	x->facts->repeat = x->repeat;
 	memcpy(x->facts->excluded, x->excluded, sizeof x->excluded);
-	int verdict = gate_submit(exchange_pool(x)->gate, x->facts, x, loop_now(x->proxy->loop), &x->decision, &x->ticket);
+	int verdict = gate_submit(exchange_pool(x)->gate, x->facts, x, loop_now(x->proxy->loop), &x->decision,
+				  &x->ticket);
 	return after_verdict(x, verdict);
 }
 
@@ -519,7 +522,10 @@ static enum step_result step_send(struct exchange *x)
 		gate_on_failed(x->ticket, PS_ECONNLIMIT, x->record.sent);
 		x->ticket = NULL;
 		struct err e;
-		return refuse(x, err_set(&e, PS_ECONNLIMIT, "no connection to a replica can be opened: descriptors or memory are short"), &e);
+		return refuse(x,
+			      err_set(&e, PS_ECONNLIMIT,
+				      "no connection to a replica can be opened: descriptors or memory are short"),
+			      &e);
 	}
 	gate_on_dispatched(x->ticket, x->record.sent);
 	if (x->state == ST_SEND)
@@ -565,10 +571,10 @@ static const struct step {
 	const char *name; /* in logs: how far an exchange came */
 	enum step_result (*run)(struct exchange *x);
 } steps[ST_COUNT] = {
-	[ST_HEAD] = { "head", step_head },    [ST_BODY] = { "body", step_body },
-	[ST_ADMIT] = { "admit", step_admit }, [ST_HELD] = { "held", step_held },
-	[ST_SEND] = { "send", step_send },    [ST_WAIT] = { "prefill", step_waits },
-	[ST_RELAY] = { "decode", step_waits }, [ST_TUNNEL] = { "tunnel", step_tunnel },
+	[ST_HEAD] = { "head", step_head },	 [ST_BODY] = { "body", step_body },
+	[ST_ADMIT] = { "admit", step_admit },	 [ST_HELD] = { "held", step_held },
+	[ST_SEND] = { "send", step_send },	 [ST_WAIT] = { "prefill", step_waits },
+	[ST_RELAY] = { "decode", step_waits },	 [ST_TUNNEL] = { "tunnel", step_tunnel },
 	[ST_SETTLE] = { "settle", step_settle },
 };
 

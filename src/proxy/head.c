@@ -1,5 +1,5 @@
-/* Heads as they leave the gateway: to replicas and to clients. Only fields that were parsed and may go on are written, so nothing
- * ambiguous is passed along (design §3, classes of headers). */
+/* Heads as they leave the gateway: to replicas and to clients. Only fields that were parsed and may go on are written,
+ * so nothing ambiguous is passed along (design §3, classes of headers). */
 #include <stdio.h>
 
 #include "proxy/internal.h"
@@ -83,14 +83,16 @@ uint32_t head_for_replica(struct exchange *x, struct upstream_field *out, uint32
 	char trace[56];
 	for (uint32_t i = 0; i < h->field_count && n < max; i++) {
 		const struct h1_field *f = &h->fields[i];
-		if (h1_field_flags(f->id) || ours_in_requests(x, f->id) || (!plain && h1_named_by_connection(h, f->name)) ||
+		if (h1_field_flags(f->id) || ours_in_requests(x, f->id) ||
+		    (!plain && h1_named_by_connection(h, f->name)) ||
 		    overruled(f->name, rule->request_changes, rule->request_change_count))
 			continue;
 		out[n++] = (struct upstream_field){ f->name, f->value };
 	}
 	for (uint32_t i = 0; i < rule->request_change_count && n < max; i++)
 		if (rule->request_changes[i].kind != HEADER_REMOVE)
-			out[n++] = (struct upstream_field){ rule->request_changes[i].name, rule->request_changes[i].value };
+			out[n++] = (struct upstream_field){ rule->request_changes[i].name,
+							    rule->request_changes[i].value };
 	/* `text` must not move once spans point into it. */
 	trace_format(&x->trace, trace);
 	if (!buf_reserve(text, FORWARDED_MAX) || n + 4 > max || buf_add(text, span_str(trace)) < 0)
@@ -135,7 +137,8 @@ int head_for_client(struct exchange *x, const struct h1_head *h)
 	int r = add_status(b, h->status, h->reason);
 	for (uint32_t i = 0; i < h->field_count && r == 0; i++) {
 		const struct h1_field *f = &h->fields[i];
-		if (h1_field_flags(f->id) || f->id == H1_X_REQUEST_ID || (!plain && h1_named_by_connection(h, f->name)) ||
+		if (h1_field_flags(f->id) || f->id == H1_X_REQUEST_ID ||
+		    (!plain && h1_named_by_connection(h, f->name)) ||
 		    overruled(f->name, rule->response_changes, rule->response_change_count))
 			continue;
 		r = h1_add_field(b, f->name, f->value);

@@ -2,8 +2,9 @@
  *
  *     client ──has at most one──▶ exchange ──has at most one──▶ upstream_call (its leg under way)
  *
- * An exchange goes through the states of steps[] (exchange.c). Until its commit point it keeps what a repetition needs: head, body, facts (all in
- * `arena` and `body`); at the commit point it shrinks to its record. Everything here lives on one worker's thread. */
+ * An exchange goes through the states of steps[] (exchange.c). Until its commit point it keeps what a repetition needs:
+ * head, body, facts (all in `arena` and `body`); at the commit point it shrinks to its record. Everything here lives on
+ * one worker's thread. */
 #ifndef PS_PROXY_INTERNAL_H
 #define PS_PROXY_INTERNAL_H
 
@@ -16,12 +17,12 @@
 #include "upstream/upstream.h"
 
 enum {
-	REQUEST_ID_MAX = 128,       /* bytes of an x-request-id that is taken over */
+	REQUEST_ID_MAX = 128, /* bytes of an x-request-id that is taken over */
 	EXCHANGE_ARENA_MAX = 1 << 20,
 	CLIENT_IN_MAX = 128 * 1024, /* unparsed bytes: a head being read, or requests sent ahead */
 	CLIENT_OUT_MAX = 1 << 20,   /* answer bytes the socket did not take: one read of the replica and its framing */
 	STREAM_WINDOW_BYTES = 256 * 1024, /* of a body that is not held whole */
-	UNCOMMITTED_MAX = 64 * 1024 /* answer bytes kept back while waiting for the first content */
+	UNCOMMITTED_MAX = 64 * 1024	  /* answer bytes kept back while waiting for the first content */
 };
 
 /* A snapshot and how many of this worker's exchanges use it. */
@@ -44,9 +45,9 @@ struct proxy {
 	struct loop *loop;
 	struct upstream *upstream;
 	struct snapshot_use *use; /* the newest */
-	struct list uses;         /* all that are still used */
+	struct list uses;	  /* all that are still used */
 	struct list listeners, clients, dead_clients, dead_exchanges;
-	struct timer tick;        /* home worker: the pools' clock */
+	struct timer tick; /* home worker: the pools' clock */
 	struct timer drain_timer;
 	unsigned ticks;
 	bool home, draining;
@@ -54,9 +55,9 @@ struct proxy {
 	void (*drained)(void *arg);
 	void *drained_arg;
 	_Atomic unsigned exchange_count, connection_count; /* written by the worker only; read by anybody */
-	struct buf compose;       /* heads for clients; empty between uses */
-	struct buf edited;        /* output of relay filters; empty between uses */
-	char date[32];            /* of answers made here */
+	struct buf compose;				   /* heads for clients; empty between uses */
+	struct buf edited;				   /* output of relay filters; empty between uses */
+	char date[32];					   /* of answers made here */
 	uint64_t date_second;
 	struct series_cache *series;
 };
@@ -77,11 +78,12 @@ struct splice {
 
 enum { SPLICES_MAX = 3 };
 
-/* A request body as it arrived. Chunks before `freed` have been let go. Positions are counted in the body as received (`at`) or as sent, after splices. */
+/* A request body as it arrived. Chunks before `freed` have been let go. Positions are counted in the body as received
+ * (`at`) or as sent, after splices. */
 struct body {
 	struct chunk *first, *last;
 	uint64_t received, freed;
-	uint64_t taken;        /* bytes of the output handed to the leg under way */
+	uint64_t taken; /* bytes of the output handed to the leg under way */
 	struct splice splice[SPLICES_MAX];
 	unsigned splice_count;
 	bool complete;
@@ -125,38 +127,39 @@ enum exchange_state {
 struct record {
 	uint64_t arrived, decided, sent, first_byte, first_token, last_token;
 	uint64_t bytes_in, bytes_out;
-	uint32_t tokens;          /* content events seen */
-	uint32_t prompt_tokens;   /* estimated */
+	uint32_t tokens;	/* content events seen */
+	uint32_t prompt_tokens; /* estimated */
 	uint16_t status;
-	int code;                 /* PS_E… of what went wrong, 0 */
+	int code; /* PS_E… of what went wrong, 0 */
 	uint8_t tries;
 	bool stream, held;
 	char *model, *target_model; /* heap copies, the second NULL when the same */
-	char *path;                 /* of the request, cut */
+	char *path;		    /* of the request, cut */
 	char replica[REPLICA_NAME_MAX];
 	struct openai_usage usage;
 };
 
 struct exchange {
 	struct proxy *proxy;
-	struct client *client;   /* NULL: the client left and only a mail is awaited */
+	struct client *client; /* NULL: the client left and only a mail is awaited */
 	struct snapshot_use *use;
 	enum exchange_state state;
 	enum openai_api api;
-	uint32_t pool;           /* number in the snapshot; UINT32_MAX before it is chosen */
+	uint32_t pool;	   /* number in the snapshot; UINT32_MAX before it is chosen */
+	uint32_t listener; /* likewise */
 	/* from the request */
 	enum h1_method method;
 	uint8_t minor;
 	bool keep_alive, client_chunked, expects;
-	bool streaming_body;     /* not held whole: cannot be repeated once bytes were let go */
-	bool body_stopped;       /* reading the body rests for back-pressure */
+	bool streaming_body; /* not held whole: cannot be repeated once bytes were let go */
+	bool body_stopped;   /* reading the body rests for back-pressure */
 	bool awaiting_mail, half_closed, anthropic;
-	uint64_t body_left;      /* Content-Length bytes still to come */
+	uint64_t body_left; /* Content-Length bytes still to come */
 	char request_id[REQUEST_ID_MAX + 1];
 	struct trace trace;
 	/* until the commit point */
 	struct arena arena;
-	struct h1_head *head;    /* only the fields that are there */
+	struct h1_head *head; /* only the fields that are there */
 	struct h1_chunked chunked;
 	struct body body;
 	struct openai_scan *scan;
@@ -164,9 +167,9 @@ struct exchange {
 	struct facts *facts;
 	struct model_route route;
 	uint64_t excluded[SCHED_EXCLUDED_MAX];
-	struct buf kept;         /* the answer's head and first bytes, not yet given */
-	bool repeat;             /* this attempt follows one that the retry budget counts */
-	bool injected;           /* we asked for usage, the client did not */
+	struct buf kept; /* the answer's head and first bytes, not yet given */
+	bool repeat;	 /* this attempt follows one that the retry budget counts */
+	bool injected;	 /* we asked for usage, the client did not */
 	/* the leg */
 	struct ticket *ticket;
 	struct decision decision;
@@ -175,10 +178,10 @@ struct exchange {
 	uint32_t tokens_unreported;
 	uint64_t tokens_reported_at;
 	bool answer_chunked, answer_stream, answer_close, answer_begun, commit_on_content, edits;
-	uint64_t progress;       /* when the replica last said something */
+	uint64_t progress; /* when the replica last said something */
 	struct timer timer;
-	struct mail mail;        /* of a decision made on another thread */
-	struct list node;        /* of proxy.dead_exchanges */
+	struct mail mail; /* of a decision made on another thread */
+	struct list node; /* of proxy.dead_exchanges */
 	struct record record;
 };
 
@@ -189,12 +192,12 @@ struct client {
 	struct proxy_listener *listener;
 	struct io *io;
 	struct exchange *x;
-	struct timer timer;      /* head, idle, lingering */
+	struct timer timer; /* head, idle, lingering */
 	struct buf in, out;
-	size_t in_seen;          /* bytes of `in` the head parser knows */
+	size_t in_seen; /* bytes of `in` the head parser knows */
 	uint32_t requests;
 	bool expect_proxy_header, closing, lingering, dead, writing;
-	uint64_t stalled_since;  /* 0: the socket takes all */
+	uint64_t stalled_since; /* 0: the socket takes all */
 	uint32_t linger_bytes;
 	struct sockaddr_in6 peer; /* or sockaddr_in in its place: smaller than a sockaddr_storage per stream */
 };
@@ -203,7 +206,8 @@ struct client {
 void client_accept(struct proxy_listener *pl, int fd, const struct address *peer);
 const struct listener_policy *client_policy(const struct client *c);
 void client_address(const struct client *c, struct address *ret);
-/* Gives bytes to the client: written now as far as the socket takes them, the rest is kept. False: the client is broken. */
+/* Gives bytes to the client: written now as far as the socket takes them, the rest is kept. False: the client is
+ * broken. */
 bool client_write(struct client *c, const struct iovec *iov, int n);
 bool client_blocked(const struct client *c);
 /* The exchange is over: the next request, or the end. `linger`: the request was not read to its end. */
@@ -215,7 +219,8 @@ void client_read(struct client *c, bool on);
 
 /* exchange.c */
 void exchange_begin(struct client *c, const struct h1_head *h, const char *head, size_t head_bytes);
-/* Body bytes of the request arrived at p (may be changed in place). Returns how many belong to it; -1: refused, the exchange is over. */
+/* Body bytes of the request arrived at p (may be changed in place). Returns how many belong to it; -1: refused, the
+ * exchange is over. */
 ptrdiff_t exchange_body(struct exchange *x, char *p, size_t n);
 bool exchange_wants_body(const struct exchange *x);
 /* Where body bytes can be received straight into, or NULL to use the scratch. */
@@ -273,6 +278,8 @@ bool models_respond(struct exchange *x);
 
 /* settle.c */
 void settle(struct exchange *x);
+/* An attempt at a replica ended: 0 or PS_E…. */
+void settle_attempt(struct proxy *p, int code);
 struct series_cache *series_new(void);
 void settle_abort_phase(const struct exchange *x);
 void settle_bad_request(const struct client *c, int code, int status);

@@ -1,4 +1,5 @@
-/* Legs: attempts at a replica. Opens them, feeds them the request, and decides what a failure means before the commit point. */
+/* Legs: attempts at a replica. Opens them, feeds them the request, and decides what a failure means before the commit
+ * point. */
 #include "proxy/internal.h"
 
 #include <assert.h>
@@ -50,7 +51,8 @@ bool leg_retry(struct exchange *x, int code, bool reused)
 	struct span reason = span_str(error_row(code)->code);
 	if (!repeatable(x, code))
 		return false;
-	/* A connection that its replica closed while it lay idle says nothing about the replica: free, and it may be picked again. */
+	/* A connection that its replica closed while it lay idle says nothing about the replica: free, and it may be
+	 * picked again. */
 	if (!reused && (x->record.tries >= sp->policy.tries || !gate_may_retry(sp->gate, code, now))) {
 		tm_add(tm_series_of(TM_RETRIES_DENIED, &reason, 1), 1);
 		return false;
@@ -81,8 +83,7 @@ bool leg_retry(struct exchange *x, int code, bool reused)
 
 static void failed(struct exchange *x, int code, bool reused, const struct err *e)
 {
-	struct span result = span_str(error_row(code)->code);
-	tm_add(tm_series_of(TM_UPSTREAM_ATTEMPTS, &result, 1), 1);
+	settle_attempt(x->proxy, code);
 	code = abs(code);
 	if (leg_retry(x, code, reused))
 		return;
@@ -113,9 +114,11 @@ void leg_timed_out(struct exchange *x, const struct err *e)
 static void on_head(void *owner, const struct h1_head *h)
 {
 	struct exchange *x = owner;
-	/* 429 and 503 mean that nothing was generated: another replica may be free. The last one's answer is passed on as it is. */
+	/* 429 and 503 mean that nothing was generated: another replica may be free. The last one's answer is passed on
+	 * as it is. */
 	int code = h->status == 429 ? PS_EQUEUEFULL : h->status == 503 ? PS_ENOREPLICA : 0;
-	if (code && leg_retry(x, code, false))
+	bool others = x->decision.candidates > x->record.tries;
+	if (code && others && leg_retry(x, code, false))
 		return;
 	relay_head(x, h);
 }

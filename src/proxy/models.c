@@ -1,4 +1,5 @@
-/* GET /v1/models and /v1/models/{id}: one list of what all pools behind the route serve: models, adapters, and the names rewrites make. */
+/* GET /v1/models and /v1/models/{id}: one list of what all pools behind the route serve: models, adapters, and the
+ * names rewrites make. */
 #include <stdlib.h>
 
 #include "proxy/internal.h"

@@ -21,8 +21,7 @@ static struct snapshot_use *use_new(struct snapshot *s)
 /* Old snapshots that no exchange uses any more go back. */
 static void retire(struct proxy *p)
 {
-	list_each(it, next, &p->uses)
-	{
+	list_each (it, next, &p->uses) {
 		struct snapshot_use *u = container_of(it, struct snapshot_use, node);
 		if (u == p->use || u->users)
 			continue;
@@ -36,7 +35,7 @@ static void retire(struct proxy *p)
 
 static void free_dead_clients(struct proxy *p)
 {
-	list_each(it, next, &p->dead_clients)
+	list_each (it, next, &p->dead_clients)
 		free(container_of(it, struct client, node));
 	list_init(&p->dead_clients);
 }
@@ -106,8 +105,7 @@ int proxy_listen(struct proxy *p, uint32_t listener, int fd, struct err *e)
 unsigned proxy_listener_fds(const struct proxy *p, int *fds, uint32_t *listeners, unsigned max)
 {
 	unsigned n = 0;
-	list_each(it, next, &p->listeners)
-	{
+	list_each (it, next, &p->listeners) {
 		const struct proxy_listener *pl = container_of(it, struct proxy_listener, node);
 		if (n == max || !pl->listener)
 			break;
@@ -134,7 +132,7 @@ static uint32_t find_listener(const struct snapshot *s, const struct address *a)
 
 static bool listening(const struct proxy *p, uint32_t number)
 {
-	list_each(it, next, &p->listeners)
+	list_each (it, next, &p->listeners)
 		if (container_of(it, struct proxy_listener, node)->number == number)
 			return true;
 	return false;
@@ -147,8 +145,7 @@ void proxy_apply(struct proxy *p, struct snapshot *s)
 	if (!u)
 		return; /* without memory the old configuration stays in force */
 	const struct snapshot *old = p->use->snapshot;
-	list_each(it, next, &p->listeners)
-	{
+	list_each (it, next, &p->listeners) {
 		struct proxy_listener *pl = container_of(it, struct proxy_listener, node);
 		if (pl->number != UINT32_MAX)
 			pl->number = find_listener(s, &old->listeners[pl->number].address);
@@ -196,7 +193,7 @@ struct proxy *proxy_new(struct loop *l, struct snapshot *s, bool home)
 
 static void close_all(struct proxy *p)
 {
-	list_each(it, next, &p->clients)
+	list_each (it, next, &p->clients)
 		client_close(container_of(it, struct client, node), true);
 }
 
@@ -204,8 +201,7 @@ static void on_drain_end(struct timer *t, uint64_t now)
 {
 	struct proxy *p = container_of(t, struct proxy, drain_timer);
 	(void)now;
-	list_each(it, next, &p->clients)
-	{
+	list_each (it, next, &p->clients) {
 		struct client *c = container_of(it, struct client, node);
 		struct err e;
 		err_set(&e, PS_EDRAINING, "the gateway is shutting down");
@@ -224,7 +220,7 @@ void proxy_drain(struct proxy *p, uint64_t until, void (*drained)(void *arg), vo
 	p->draining = true;
 	p->drained = drained;
 	p->drained_arg = arg;
-	list_each(it, next, &p->listeners)
+	list_each (it, next, &p->listeners)
 		stop_listening(container_of(it, struct proxy_listener, node));
 	timer_init(&p->drain_timer, on_drain_end);
 	timer_set(p->loop, &p->drain_timer, until);
@@ -244,8 +240,7 @@ void proxy_free(struct proxy *p)
 {
 	close_all(p);
 	on_turn_end(p);
-	list_each(it, next, &p->listeners)
-	{
+	list_each (it, next, &p->listeners) {
 		struct proxy_listener *pl = container_of(it, struct proxy_listener, node);
 		stop_listening(pl);
 		free(pl);

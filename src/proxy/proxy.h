@@ -7,16 +7,20 @@
 
 struct proxy;
 
-/* Serves as `s` says; takes a reference of its own. `home`: this worker runs the tick of the pools (one worker of the process does). NULL without memory. */
+/* Serves as `s` says; takes a reference of its own. `home`: this worker runs the tick of the pools (one worker of the
+ * process does). NULL without memory. */
 struct proxy *proxy_new(struct loop *l, struct snapshot *s, bool home);
-/* Listens for listener number `listener` of the snapshot, on `fd` when >= 0 (handed over, or bound by control), else on a socket of its own. */
+/* Listens for listener number `listener` of the snapshot, on `fd` when >= 0 (handed over, or bound by control), else on
+ * a socket of its own. */
 int proxy_listen(struct proxy *p, uint32_t listener, int fd, struct err *e) MUST_CHECK;
-/* The listening sockets of this worker, for a hand-over: up to `max` descriptors with the numbers of their listeners. Returns how many. */
+/* The listening sockets of this worker, for a hand-over: up to `max` descriptors with the numbers of their listeners.
+ * Returns how many. */
 unsigned proxy_listener_fds(const struct proxy *p, int *fds, uint32_t *listeners, unsigned max);
-/* A new configuration: requests under way keep the old one. Listeners keep their sockets where the address is the same; others are closed, new ones opened. */
+/* A new configuration: requests under way keep the old one. Listeners keep their sockets where the address is the same;
+ * others are closed, new ones opened. */
 void proxy_apply(struct proxy *p, struct snapshot *s);
-/* Stops accepting; connections are closed after the request they are in (idle ones after their next request or idle_timeout), all of them at `until`
- * (loop_now time). `drained` is called once when none is left. */
+/* Stops accepting; connections are closed after the request they are in (idle ones after their next request or
+ * idle_timeout), all of them at `until` (loop_now time). `drained` is called once when none is left. */
 void proxy_drain(struct proxy *p, uint64_t until, void (*drained)(void *arg), void *arg);
 /* Exchanges under way and client connections, for tests and /debug; any thread, approximate. */
 unsigned proxy_exchanges(const struct proxy *p);

@@ -2,8 +2,9 @@
  *
  *   on_head ─▶ kept ──first content──▶ COMMIT ─▶ bytes pass, nothing is kept
  *
- * Until the first content of a stream (or the first body byte of a whole answer) head and bytes are kept back, so that the exchange can still be sent
- * elsewhere. Behind it, a replica that breaks off is shown as what it is: an error event where the API has one, and a body without its end. */
+ * Until the first content of a stream (or the first body byte of a whole answer) head and bytes are kept back, so that
+ * the exchange can still be sent elsewhere. Behind it, a replica that breaks off is shown as what it is: an error event
+ * where the API has one, and a body without its end. */
 #include "proxy/internal.h"
 
 #include <stdio.h>
@@ -127,8 +128,10 @@ static void commit(struct exchange *x, struct span payload, struct span behind)
 	n += frame(x, payload, text, iov + n);
 	if (behind.n)
 		iov[n++] = (struct iovec){ (char *)(uintptr_t)behind.p, behind.n };
-	if (x->state == ST_WAIT)
+	if (x->state == ST_WAIT) {
 		exchange_go(x, ST_RELAY);
+		exchange_deadline(x);
+	}
 	x->answer_begun = true;
 	x->record.bytes_out += payload.n;
 	bool ok = n == 0 || client_write(x->client, iov, n);
@@ -179,9 +182,13 @@ void relay_head(struct exchange *x, const struct h1_head *h)
 	x->progress = x->record.first_byte = loop_now(x->proxy->loop);
 	x->record.status = (uint16_t)h->status;
 	x->answer_stream = is_event_stream(h);
+	if (x->proxy->draining || x->client->closing ||
+	    x->client->requests >= client_policy(x->client)->requests_per_connection)
+		x->answer_close = true;
 	bool facts = x->scan && h->status < 300 && x->method == H1_POST;
 	if (facts)
-		x->answer = openai_answer_new(x->api, x->answer_stream, x->answer_stream ? usage_mode(x) : USAGE_OBSERVE);
+		x->answer = openai_answer_new(x->api, x->answer_stream,
+					      x->answer_stream ? usage_mode(x) : USAGE_OBSERVE);
 	x->edits = x->answer && openai_answer_edits(x->answer);
 	x->commit_on_content = facts && x->answer && x->answer_stream;
 	if (head_for_client(x, h) < 0 || buf_add(&x->kept, buf_span(&x->proxy->compose)) < 0) {
@@ -232,14 +239,14 @@ static void report_done(struct exchange *x)
 
 void relay_end(struct exchange *x, struct span trailers)
 {
-	struct span payload = SPAN_NONE, ok = SPAN("ok");
+	struct span payload = SPAN_NONE;
 	struct buf last;
-	tm_add(tm_series_of(TM_UPSTREAM_ATTEMPTS, &ok, 1), 1);
+	settle_attempt(x->proxy, 0);
 	(void)run_filters(x, &payload, true);
 	report_done(x);
 	buf_init(&last, CLIENT_OUT_MAX);
-	if (x->answer_chunked && (buf_add(&last, SPAN("0\r\n")) < 0 || buf_add(&last, trailers) < 0 ||
-				  buf_add(&last, SPAN("\r\n")) < 0))
+	if (x->answer_chunked &&
+	    (buf_add(&last, SPAN("0\r\n")) < 0 || buf_add(&last, trailers) < 0 || buf_add(&last, SPAN("\r\n")) < 0))
 		x->answer_close = true;
 	commit(x, payload, buf_span(&last));
 	buf_free(&last);

@@ -1,4 +1,5 @@
-/* The end of an exchange: metrics and the access log line. Prompts and answers never come here; names, counts and times do.
+/* The end of an exchange: metrics and the access log line. Prompts and answers never come here; names, counts and times
+ * do.
  *
  * Looking a series up takes a lock and a hash, so each worker remembers the ones of the models it has seen. */
 #include <stdio.h>
@@ -11,14 +12,16 @@ enum { MODELS_REMEMBERED = 1024, STATUS_MAX = 600 };
 /* The series of one (model, target, objective-less) request kind. */
 struct model_series {
 	char *key;
-	struct tm_series *requests, *duration, *request_size, *response_size, *input, *output, *cached, *ttft_stream, *ttft_whole,
-		*tpot, *genai_duration, *genai_ttft, *genai_tpot;
+	struct tm_series *requests, *duration, *request_size, *response_size, *input, *output, *cached, *ttft_stream,
+		*ttft_whole, *tpot, *genai_duration, *genai_ttft, *genai_tpot;
 };
 
 struct series_cache {
 	struct map models;
 	struct tm_series *status[STATUS_MAX];
-	struct tm_series *prompt_tokens, *cached_tokens, *completion_tokens, *usage_read, *picks, *picked_blocks, *prompt_blocks;
+	struct tm_series *attempt[PS_ERROR_COUNT];
+	struct tm_series *prompt_tokens, *cached_tokens, *completion_tokens, *usage_read, *picks, *picked_blocks,
+		*prompt_blocks;
 };
 
 struct series_cache *series_new(void)
@@ -75,7 +78,8 @@ static void look_up(struct model_series *m, const struct exchange *x)
 	m->genai_tpot = tm_series_of(TM_GENAI_TPOT, genai, 4);
 }
 
-/* NULL without memory, or for the thousand-and-first model: those are looked up by nobody, as telemetry folds them into "other" anyway. */
+/* NULL without memory, or for the thousand-and-first model: those are looked up by nobody, as telemetry folds them into
+ * "other" anyway. */
 static const struct model_series *series_of(struct series_cache *s, const struct exchange *x)
 {
 	char key[4 * OPENAI_MODEL_MAX];
@@ -132,7 +136,8 @@ static void count_model(const struct exchange *x, uint64_t now)
 	tm_add(m->requests, 1);
 	tm_observe(m->request_size, (double)r->bytes_in);
 	if (r->code) {
-		struct span kind[] = { span_str(r->model), target_of(x), SPAN("default-flow"), SPAN("0"), span_str(error_row(r->code)->code) };
+		struct span kind[] = { span_str(r->model), target_of(x), SPAN("default-flow"), SPAN("0"),
+				       span_str(error_row(r->code)->code) };
 		tm_add(tm_series_of(TM_REQUEST_ERRORS, kind, 5), 1);
 		return;
 	}
@@ -174,8 +179,8 @@ static void add_reasons(struct log_line *l, const struct decision *d)
 	char text[SCHED_PLUGINS_MAX * 48];
 	size_t n = 0;
 	for (unsigned i = 0; i < d->reason_count && n < sizeof text; i++) {
-		int k = snprintf(text + n, sizeof text - n, "%s%s:%.2f", i ? "," : "", sched_plugin_name(d->reasons[i].plugin),
-				 d->reasons[i].score / 255.0);
+		int k = snprintf(text + n, sizeof text - n, "%s%s:%.2f", i ? "," : "",
+				 sched_plugin_name(d->reasons[i].plugin), d->reasons[i].score / 255.0);
 		n += k > 0 ? (size_t)k : 0;
 	}
 	if (n)
@@ -205,7 +210,8 @@ static void add_answer(struct log_line *l, const struct exchange *x)
 
 static const char *method_name(enum h1_method m)
 {
-	static const char *const names[] = { "OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE" };
+	static const char *const names[] = { "OTHER",  "GET",	  "HEAD",  "POST",    "PUT",
+					     "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE" };
 	return names[m];
 }
 
@@ -262,6 +268,14 @@ void settle(struct exchange *x)
 		x->record.status = (uint16_t)error_row(PS_ECLIENTGONE)->status;
 	count(x, now);
 	write_line(x, now);
+}
+
+void settle_attempt(struct proxy *p, int code)
+{
+	struct tm_series **s = &p->series->attempt[abs(code) % PS_ERROR_COUNT];
+	if (!*s)
+		*s = tm_series_of(TM_UPSTREAM_ATTEMPTS, (struct span[]){ span_str(error_row(code)->code) }, 1);
+	tm_add(*s, 1);
 }
 
 void settle_abort_phase(const struct exchange *x)

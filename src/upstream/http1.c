@@ -1,7 +1,8 @@
 /* HTTP/1.1 towards replicas: requests are composed here from their parts, answers are taken apart strictly.
  *
- * Sending: one sendmsg takes the head and what there is of the body. What the socket leaves of our own text waits in `out`; what it leaves of the
- * body stays with the owner, who is asked for it again. A chunk, once announced, is `chunk_left` bytes whatever arrives meanwhile. */
+ * Sending: one sendmsg takes the head and what there is of the body. What the socket leaves of our own text waits in
+ * `out`; what it leaves of the body stays with the owner, who is asked for it again. A chunk, once announced, is
+ * `chunk_left` bytes whatever arrives meanwhile. */
 #include <stdio.h>
 #include <stdlib.h>
 

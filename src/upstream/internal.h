@@ -22,7 +22,8 @@ enum receive_state { RECEIVE_HEAD, RECEIVE_BODY, RECEIVE_DONE };
 
 /* A connection and the call on it, which are one object because HTTP/1.1 carries one at a time.
  *
- *   connecting ──▶ busy ──▶ idle ──▶ busy …        any of them ──▶ gone (closed; freed when no callback of ours is on the stack)
+ *   connecting ──▶ busy ──▶ idle ──▶ busy …        any of them ──▶ gone (closed; freed when no callback of ours is on
+ * the stack)
  */
 struct upstream_call {
 	struct upstream *up;
@@ -30,25 +31,25 @@ struct upstream_call {
 	const struct protocol *protocol;
 	const struct upstream_ops *ops; /* NULL while idle */
 	void *owner;
-	struct list node;     /* of the replica's idle connections, or of the busy ones */
-	struct timer timer;   /* connecting, idle or draining: never two at once */
+	struct list node;   /* of the replica's idle connections, or of the busy ones */
+	struct timer timer; /* connecting, idle or draining: never two at once */
 	uint64_t replica;
-	uint32_t requests;    /* calls begun on this connection */
-	uint8_t depth;        /* callbacks on the stack */
+	uint32_t requests; /* calls begun on this connection */
+	uint8_t depth;	   /* callbacks on the stack */
 	bool connecting, gone, paused, keep;
 	/* sending */
-	struct buf out;       /* framing and head bytes the socket did not take yet */
-	uint64_t chunk_left;  /* payload announced by a chunk size line and not yet written */
+	struct buf out;	     /* framing and head bytes the socket did not take yet */
+	uint64_t chunk_left; /* payload announced by a chunk size line and not yet written */
 	bool chunked, body_done, sent, broken;
 	/* receiving */
 	enum receive_state state;
 	enum h1_method method;
 	uint8_t interim;
-	bool answered;        /* a byte of the answer has come */
+	bool answered; /* a byte of the answer has come */
 	enum h1_framing framing;
 	uint64_t left;
 	struct h1_chunked chunk;
-	struct buf rest;      /* an incomplete head */
+	struct buf rest; /* an incomplete head */
 	size_t rest_seen;
 	struct buf trailers;
 };
@@ -56,10 +57,9 @@ struct upstream_call {
 struct upstream {
 	struct loop *loop;
 	struct upstream_options options;
-	struct map idle;      /* replica id -> struct idle_list */
+	struct map idle; /* replica id -> struct idle_list */
 	struct list busy;
-	unsigned idle_count;
-	struct buf head;      /* where heads are composed; empty between calls */
+	struct buf head; /* where heads are composed; empty between calls */
 };
 
 extern const struct protocol upstream_http1;

@@ -1,7 +1,8 @@
 /* Connections to replicas: opening, keeping, giving away, closing. One thread: its loop's.
  *
- * Idle connections are kept per replica, newest first, for less time than engines keep theirs, and stay readable, so that one the engine
- * closes is dropped at once. What is left of the race (closed while our request is on its way) is reported as `reused`, and the request may be sent again. */
+ * Idle connections are kept per replica, newest first, for less time than engines keep theirs, and stay readable, so
+ * that one the engine closes is dropped at once. What is left of the race (closed while our request is on its way) is
+ * reported as `reused`, and the request may be sent again. */
 #include "upstream/upstream.h"
 
 #include <stdlib.h>
@@ -18,10 +19,9 @@ struct idle_list {
 
 struct upstream_options upstream_options_default(void)
 {
-	return (struct upstream_options){ .connect_ns = NS_PER_S,
-					  .idle_ns = 4 * NS_PER_S,
-					  .idle_max = 256,
-					  .limits = h1_limits_default() };
+	return (struct upstream_options){
+		.connect_ns = NS_PER_S, .idle_ns = 4 * NS_PER_S, .idle_max = 256, .limits = h1_limits_default()
+	};
 }
 
 struct upstream *upstream_new(struct loop *l, const struct upstream_options *o)
@@ -92,7 +92,6 @@ static void drop_idle(struct upstream_call *c)
 {
 	struct idle_list *il = idle_of(c->up, c->replica, false);
 	il->count--;
-	c->up->idle_count--;
 	drop(c, false);
 }
 
@@ -110,7 +109,6 @@ static void keep(struct upstream_call *c)
 	list_remove(&c->node);
 	list_push_front(&il->calls, &c->node);
 	il->count++;
-	u->idle_count++;
 	timer_set(u->loop, &c->timer, loop_now(u->loop) + u->options.idle_ns);
 }
 
@@ -124,28 +122,7 @@ static struct upstream_call *take_idle(struct upstream *u, uint64_t replica)
 	list_push_back(&u->busy, &c->node);
 	timer_clear(&c->timer);
 	il->count--;
-	u->idle_count--;
 	return c;
-}
-
-static void forget_list(struct upstream *u, struct idle_list *il)
-{
-	list_each(it, next, &il->calls)
-		drop_idle(container_of(it, struct upstream_call, node));
-	map_take_u64(&u->idle, il->replica);
-	free(il);
-}
-
-void upstream_forget(struct upstream *u, uint64_t id)
-{
-	struct idle_list *il = idle_of(u, id, false);
-	if (il)
-		forget_list(u, il);
-}
-
-unsigned upstream_idle(const struct upstream *u)
-{
-	return u->idle_count;
 }
 
 /* ---- how a call ends ---- */
@@ -282,8 +259,8 @@ static struct upstream_call *connect_new(struct upstream *u, const struct upstre
 	return c;
 }
 
-struct upstream_call *upstream_open(struct upstream *u, const struct upstream_target *to, const struct upstream_request *rq,
-				    const struct upstream_ops *ops, void *owner)
+struct upstream_call *upstream_open(struct upstream *u, const struct upstream_target *to,
+				    const struct upstream_request *rq, const struct upstream_ops *ops, void *owner)
 {
 	struct upstream_call *c = take_idle(u, to->id);
 	if (!c)
@@ -399,12 +376,12 @@ void upstream_free(struct upstream *u)
 	struct idle_list *il;
 	uint32_t i = 0;
 	while ((il = map_next(&u->idle, &i))) {
-		list_each(it, next, &il->calls)
+		list_each (it, next, &il->calls)
 			drop_idle(container_of(it, struct upstream_call, node));
 		free(il);
 	}
 	map_free(&u->idle);
-	list_each(it, next, &u->busy)
+	list_each (it, next, &u->busy)
 		upstream_abort(container_of(it, struct upstream_call, node));
 	buf_free(&u->head);
 	free(u);

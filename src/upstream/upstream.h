@@ -18,10 +18,10 @@ struct upstream_target {
 };
 
 struct upstream_options {
-	uint64_t connect_ns;      /* connecting, default 1 s */
-	uint64_t idle_ns;         /* how long an unused connection is kept, default 4 s: engines close theirs after 5 */
-	uint32_t idle_max;        /* unused connections kept per replica, default 256 */
-	struct h1_limits limits;  /* of answers */
+	uint64_t connect_ns;	 /* connecting, default 1 s */
+	uint64_t idle_ns;	 /* how long an unused connection is kept, default 4 s: engines close theirs after 5 */
+	uint32_t idle_max;	 /* unused connections kept per replica, default 256 */
+	struct h1_limits limits; /* of answers */
 };
 
 struct upstream_options upstream_options_default(void);
@@ -39,10 +39,11 @@ struct upstream_request {
 	uint64_t length;
 };
 
-/* What a call tells its owner. Exactly one of on_end and on_fail is the last; the call is then gone. upstream_abort may be called
- * from any of them, and then nothing follows. */
+/* What a call tells its owner. Exactly one of on_end and on_fail is the last; the call is then gone. upstream_abort may
+ * be called from any of them, and then nothing follows. */
 struct upstream_ops {
-	/* The next pieces of the request body, up to `max`; sets *last when nothing follows them. 0 and not *last: none yet, upstream_body_ready will be called. */
+	/* The next pieces of the request body, up to `max`; sets *last when nothing follows them. 0 and not *last: none
+	 * yet, upstream_body_ready will be called. */
 	int (*body)(void *owner, struct iovec *iov, int max, bool *last);
 	/* n bytes of those have been taken; they need not be kept for this call. */
 	void (*body_taken)(void *owner, size_t n);
@@ -54,17 +55,18 @@ struct upstream_ops {
 	void (*on_pause)(void *owner);
 	/* The answer is complete. `trailers`: checked lines "name: value\r\n". */
 	void (*on_end)(void *owner, struct span trailers);
-	/* The call failed: -PS_ECONNECT, _ECONNTIMEOUT, _ERESET (before the head), _EUPPROTO, _ECUT (after it). `reused`: on a
-	 * connection that had served before and without one byte of an answer, so most likely closed while idle. */
+	/* The call failed: -PS_ECONNECT, _ECONNTIMEOUT, _ERESET (before the head), _EUPPROTO, _ECUT (after it).
+	 * `reused`: on a connection that had served before and without one byte of an answer, so most likely closed
+	 * while idle. */
 	void (*on_fail)(void *owner, int code, bool reused, const struct err *e);
 };
 
 struct upstream *upstream_new(struct loop *l, const struct upstream_options *o);
 void upstream_free(struct upstream *u);
-/* Starts a call on an idle connection or a new one. NULL without memory or descriptors (-PS_ECONNLIMIT is the reason). Only `body` and `body_taken` are
- * called from within. */
-struct upstream_call *upstream_open(struct upstream *u, const struct upstream_target *to, const struct upstream_request *rq,
-				    const struct upstream_ops *ops, void *owner);
+/* Starts a call on an idle connection or a new one. NULL without memory or descriptors (-PS_ECONNLIMIT is the reason).
+ * Only `body` and `body_taken` are called from within. */
+struct upstream_call *upstream_open(struct upstream *u, const struct upstream_target *to,
+				    const struct upstream_request *rq, const struct upstream_ops *ops, void *owner);
 /* More body is there. */
 void upstream_body_ready(struct upstream_call *c);
 /* Back-pressure: stop and go on reading the answer. */
@@ -72,15 +74,12 @@ void upstream_pause(struct upstream_call *c);
 void upstream_resume(struct upstream_call *c);
 /* Ends a call and closes its connection now. */
 void upstream_abort(struct upstream_call *c);
-/* Lets go of the owner but reads the answer to its end, dropping it, at most for drain_ns: for engines that crash on aborts. */
+/* Lets go of the owner but reads the answer to its end, dropping it, at most for drain_ns: for engines that crash on
+ * aborts. */
 void upstream_drain(struct upstream_call *c, uint64_t drain_ns);
 /* True once every byte of the request has been handed to the socket. */
 bool upstream_sent(const struct upstream_call *c);
 /* True while connecting (nothing was sent). */
 bool upstream_connecting(const struct upstream_call *c);
-/* Closes the idle connections of a replica that left or died. */
-void upstream_forget(struct upstream *u, uint64_t id);
-/* Idle and busy connections, for metrics. */
-unsigned upstream_idle(const struct upstream *u);
 
 #endif

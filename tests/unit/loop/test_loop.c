@@ -1,4 +1,5 @@
-/* Loops on real sockets and threads: mail keeps its order, a leaving peer is heard behind unread bytes, a refused connection is told. */
+/* Loops on real sockets and threads: mail keeps its order, a leaving peer is heard behind unread bytes, a refused
+ * connection is told. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* Timers against a naive model: each fires once, never early, at most a tick late when the wheel is advanced in time. */
+/* Timers against a naive model: each fires once, never early, at most a tick late when the wheel is advanced in time.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

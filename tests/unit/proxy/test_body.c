@@ -85,7 +85,8 @@ static void any_chunking_and_any_taking_give_the_spliced_text(void **state)
 		for (unsigned i = 0; i < b.splice_count; i++) {
 			at += (size_t)rng_below(&r, (first - at) / 2 + 1);
 			size_t len = (size_t)rng_below(&r, (first - at) / 2 + 1);
-			b.splice[i] = (struct splice){ at, len, span_of(text[i], (size_t)rng_below(&r, sizeof text[i])) };
+			b.splice[i] = (struct splice){ at, len,
+						       span_of(text[i], (size_t)rng_below(&r, sizeof text[i])) };
 			at += len;
 		}
 		bool last, let_go = rng_below(&r, 2), repeat = !let_go && rng_below(&r, 2);

@@ -1,4 +1,5 @@
-/* Calls against a scripted replica on loopback: what it sends, how it is cut into writes, and how it ends; a row each. */
+/* Calls against a scripted replica on loopback: what it sends, how it is cut into writes, and how it ends; a row each.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -187,8 +188,11 @@ static void show_more(struct timer *t, uint64_t now)
 
 static void open_call(struct caller *c)
 {
-	struct upstream_request rq = { .method = c->payload ? SPAN("POST") : SPAN("GET"), .target = SPAN("/x"),
-				       .authority = SPAN("here"), .framing = c->framing, .length = c->payload_n };
+	struct upstream_request rq = { .method = c->payload ? SPAN("POST") : SPAN("GET"),
+				       .target = SPAN("/x"),
+				       .authority = SPAN("here"),
+				       .framing = c->framing,
+				       .length = c->payload_n };
 	c->body_n = c->taken = c->shown = 0;
 	c->status = 0;
 	c->call = upstream_open(c->up, &c->to, &rq, &events, c);
@@ -230,21 +234,26 @@ struct row {
 static const struct row rows[] = {
 	{ "length", OK "content-length: 5\r\n\r\nhello", false, 0, 200, "hello", true },
 	{ "no body", "HTTP/1.1 204 No Content\r\n\r\n", false, 0, 204, "", true },
-	{ "chunked", OK "transfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false, 0, 200, "hello", true },
+	{ "chunked", OK "transfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false, 0, 200, "hello",
+	  true },
 	{ "until close", OK "\r\nhello", true, 0, 200, "hello", false },
-	{ "interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nlink: x\r\n\r\n" OK "content-length: 2\r\n\r\nhi", false, 0,
-	  200, "hi", true },
+	{ "interim answers",
+	  "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nlink: x\r\n\r\n" OK "content-length: 2\r\n\r\nhi", false,
+	  0, 200, "hi", true },
 	{ "asks to close", OK "connection: close\r\ncontent-length: 2\r\n\r\nhi", true, 0, 200, "hi", false },
 	{ "bytes behind the answer", OK "content-length: 2\r\n\r\nhi!", true, 0, 200, "hi", false },
 	{ "closes before it answers", "", true, -PS_ERESET, 0, "", false },
 	{ "half a head", "HTTP/1.1 200 OK\r\ncont", true, -PS_ERESET, 0, "", false },
 	{ "short body", OK "content-length: 9\r\n\r\nhello", true, -PS_ECUT, 200, "hello", false },
-	{ "chunks without an end", OK "transfer-encoding: chunked\r\n\r\n3\r\nhel\r\n", true, -PS_ECUT, 200, "hel", false },
+	{ "chunks without an end", OK "transfer-encoding: chunked\r\n\r\n3\r\nhel\r\n", true, -PS_ECUT, 200, "hel",
+	  false },
 	{ "garbage", "\x16\x03\x01 nonsense\r\n\r\n", true, -PS_EUPPROTO, 0, "", false },
 	{ "bad status", "HTTP/1.1 abc OK\r\n\r\n", true, -PS_EUPPROTO, 0, "", false },
-	{ "length and chunked", OK "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", true, -PS_EUPPROTO, 0, "", false },
+	{ "length and chunked", OK "content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", true,
+	  -PS_EUPPROTO, 0, "", false },
 	{ "bad chunk", OK "transfer-encoding: chunked\r\n\r\nzz\r\n", true, -PS_EUPPROTO, 200, "", false },
-	{ "unasked change of protocols", "HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n", true, -PS_EUPPROTO, 0, "", false },
+	{ "unasked change of protocols", "HTTP/1.1 101 Switching\r\nupgrade: x\r\n\r\n", true, -PS_EUPPROTO, 0, "",
+	  false },
 };
 
 static void check_row(const struct row *w, size_t split)
@@ -254,8 +263,10 @@ static void check_row(const struct row *w, size_t split)
 	c = (struct caller){ 0 };
 	r = (struct replica){ .answer = w->answer, .close_after = w->close_after, .split = split };
 	run(&c, &r, w->result ? 1 : 2);
-	if (c.result != w->result || c.status != w->status || c.body_n != strlen(w->body) || memcmp(c.body, w->body, c.body_n) != 0)
-		fail_msg("%s (split %zu): result %d status %d body %.*s", w->name, split, c.result, c.status, (int)c.body_n, c.body);
+	if (c.result != w->result || c.status != w->status || c.body_n != strlen(w->body) ||
+	    memcmp(c.body, w->body, c.body_n) != 0)
+		fail_msg("%s (split %zu): result %d status %d body %.*s", w->name, split, c.result, c.status,
+			 (int)c.body_n, c.body);
 	if (w->result == 0 && r.connections != (w->kept ? 1 : 2))
 		fail_msg("%s (split %zu): %u connections", w->name, split, r.connections);
 }
@@ -265,7 +276,8 @@ static void answers_come_out_as_they_are_or_fail_by_name(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		check_row(&rows[i], 0);
-		/* A stray byte that comes late finds the next call waiting, which then fails: nobody can know whose it is. */
+		/* A stray byte that comes late finds the next call waiting, which then fails: nobody can know whose it
+		 * is. */
 		if (strcmp(rows[i].name, "bytes behind the answer") == 0)
 			continue;
 		check_row(&rows[i], 1);
@@ -277,7 +289,8 @@ static void trailers_are_passed_on_checked(void **state)
 {
 	(void)state;
 	static struct caller c;
-	static struct replica r = { .answer = OK "transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx-sum: 7\r\nhost: no\r\n\r\n" };
+	static struct replica r = { .answer = OK
+				    "transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nx-sum: 7\r\nhost: no\r\n\r\n" };
 	run(&c, &r, 1);
 	assert_int_equal(c.result, 0);
 	assert_string_equal(c.trailers, "x-sum: 7\r\n");
@@ -307,7 +320,8 @@ static void a_body_that_comes_in_pieces_arrives_whole(void **state)
 	for (size_t i = 0; i < sizeof payload; i++)
 		payload[i] = (char)('a' + i % 26);
 	for (int chunked = 0; chunked < 2; chunked++) {
-		c = (struct caller){ .payload = payload, .payload_n = sizeof payload,
+		c = (struct caller){ .payload = payload,
+				     .payload_n = sizeof payload,
 				     .framing = chunked ? H1_BODY_CHUNKED : H1_BODY_LENGTH };
 		r = (struct replica){ .answer = OK "content-length: 0\r\n\r\n" };
 		run(&c, &r, 2);
