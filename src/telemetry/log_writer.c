@@ -75,16 +75,17 @@ static struct log_block *take_all(void)
 	return oldest;
 }
 
-/* Waits until the descriptor takes bytes; false: the log is being stopped and its reader does not read. */
+/* Waits until the descriptor takes bytes; false: the log is being stopped and its reader does not read. That is found
+ * out once: what is queued behind is given up with it. */
 static bool wait_writable(void)
 {
-	for (int waited_ms = 0;; waited_ms += POLL_MS) {
+	for (int waited_ms = 0; !writer.given_up; waited_ms += POLL_MS) {
 		struct pollfd p = { .fd = writer.fd, .events = POLLOUT };
 		if (poll(&p, 1, POLL_MS) > 0)
 			return true;
-		if (waited_ms >= STOP_MS && atomic_load_explicit(&writer.stopping, memory_order_relaxed))
-			return false;
+		writer.given_up = waited_ms >= STOP_MS && atomic_load_explicit(&writer.stopping, memory_order_relaxed);
 	}
+	return false;
 }
 
 static bool write_all(struct buf *b)
@@ -143,6 +144,7 @@ int log_start(int fd, enum log_level level, enum log_format format, struct err *
 		return err_set(e, PS_EIO, "the log's descriptor %d cannot be used", fd);
 	(void)pthread_once(&once, make_wake);
 	writer.fd = fd;
+	writer.given_up = false;
 	writer.piece_bytes = S_ISREG(st.st_mode) ? WRITE_FILE_BYTES : WRITE_PIPE_BYTES;
 	atomic_store(&writer.stopping, false);
 	if (pthread_create(&writer.thread, NULL, writer_main, NULL) != 0)
