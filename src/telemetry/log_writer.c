@@ -32,7 +32,8 @@ static struct {
 	pthread_t thread;
 	size_t piece_bytes;
 	int fd;
-	bool running; /* of the thread that starts and stops */
+	bool given_up; /* the writer's own while it runs */
+	bool running;  /* of the thread that starts and stops */
 } writer;
 
 static void drop(struct log_block *block)
