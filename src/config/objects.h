@@ -1,5 +1,6 @@
-/* The typed objects of the store: what manifests say, checked and with defaults filled in. Everything in them lives in the arena of
- * its `struct config` and is immutable; texts have a NUL behind them (not counted). Field names are those of the Kubernetes API. */
+/* The typed objects of the store: what manifests say, checked and with defaults filled in. Everything in them lives in
+ * the arena of its `struct config` and is immutable; texts have a NUL behind them (not counted). Field names are those
+ * of the Kubernetes API. */
 #ifndef PS_CONFIG_OBJECTS_H
 #define PS_CONFIG_OBJECTS_H
 
@@ -44,11 +45,12 @@ struct config_labels {
 /* The head of every object. */
 struct config_meta {
 	enum config_kind kind;
-	struct span group;       /* "gateway.networking.k8s.io" */
-	struct span namespace;   /* "default" when not said; empty for cluster-wide kinds */
+	struct span group;     /* "gateway.networking.k8s.io" */
+	struct span namespace; /* "default" when not said; empty for cluster-wide kinds */
 	struct span name;
 	struct config_labels labels, annotations;
-	int64_t created;         /* seconds since the epoch, or CONFIG_NO_TIME */
+	int64_t created; /* seconds since the epoch, or CONFIG_NO_TIME */
+	int64_t deleted; /* deletionTimestamp: it is going away; or CONFIG_NO_TIME */
 	struct config_position at;
 };
 
@@ -57,7 +59,7 @@ struct config_ref {
 	struct config_position at;
 	struct span group, kind, namespace, name;
 	struct span section_name; /* parentRefs, targetRefs; empty: all of it */
-	uint16_t port;            /* 0: not said */
+	uint16_t port;		  /* 0: not said */
 };
 
 /* ---- gateway.networking.k8s.io ---- */
@@ -68,9 +70,10 @@ enum config_from { CONFIG_FROM_SAME, CONFIG_FROM_ALL, CONFIG_FROM_SELECTOR };
 struct config_listener {
 	struct config_position at;
 	struct span name, hostname; /* hostname empty: any; may begin with "*." */
-	uint16_t port;
-	uint32_t protocol;          /* enum config_protocol */
-	uint32_t allowed_from;      /* enum config_from: namespaces whose routes may attach */
+	uint16_t port;		    /* 0: any free one (tests) */
+	uint32_t tls_mode;	    /* 0: Terminate */
+	uint32_t protocol;	    /* enum config_protocol */
+	uint32_t allowed_from;	    /* enum config_from: namespaces whose routes may attach */
 	struct config_labels allowed_selector;
 	struct config_ref *certificate_refs; /* tls.certificateRefs */
 	uint32_t certificate_ref_count;
@@ -97,13 +100,15 @@ struct config_gateway_class {
 enum config_path_type { CONFIG_PATH_PREFIX, CONFIG_PATH_EXACT };
 struct config_value_match { /* a header or a query parameter, Exact */
 	struct config_position at;
+	uint32_t type; /* 0: Exact */
 	struct span name, value;
 };
 struct config_match {
 	struct config_position at;
-	uint32_t path_type;    /* enum config_path_type */
-	struct span path;      /* default "/" */
-	struct span method;    /* empty: any */
+	uint32_t path_type;   /* enum config_path_type */
+	struct span path;     /* default "/" */
+	struct span method;   /* empty: any */
+	uint32_t method_word; /* decoder's: its place among the methods known */
 	struct config_value_match *headers, *query;
 	uint32_t header_count, query_count;
 };
@@ -125,13 +130,14 @@ enum config_filter_type { CONFIG_FILTER_REQUEST_HEADERS, CONFIG_FILTER_RESPONSE_
 struct config_filter {
 	struct config_position at;
 	uint32_t type; /* enum config_filter_type; the other modifier is empty */
+	bool has_request, has_response;
 	struct config_header_modifier request, response;
 };
-#define CONFIG_POOL_NONE UINT32_MAX
+#define CONFIG_POOL_NONE UINT32_MAX /* no pool: the reference cannot be resolved */
 struct config_backend_ref {
 	struct config_ref ref; /* an InferencePool or a Service */
 	uint32_t weight;       /* 1 when not said */
-	uint32_t pool;         /* number for config_pool_at; CONFIG_POOL_NONE: cannot be resolved */
+	uint32_t pool;	       /* number for config_pool_at; CONFIG_POOL_NONE: cannot be resolved */
 };
 struct config_rule {
 	struct config_position at;
@@ -168,8 +174,9 @@ struct config_reference_grant {
 
 struct config_service_port {
 	struct config_position at;
-	struct span name, protocol, target; /* target: targetPort as text, a number or a name; empty: as port */
+	struct span name, target; /* target: targetPort as text, a number or a name; empty: as port */
 	struct span app_protocol;
+	uint32_t protocol; /* 0: TCP */
 	uint16_t port;
 };
 struct config_service {
@@ -188,7 +195,8 @@ struct config_slice_endpoint {
 };
 struct config_slice_port {
 	struct config_position at;
-	struct span name, protocol, app_protocol;
+	struct span name, app_protocol;
+	uint32_t protocol; /* 0: TCP */
 	uint16_t port;
 };
 struct config_endpoint_slice {
@@ -210,17 +218,19 @@ struct config_pod_ip {
 };
 struct config_pod {
 	struct config_meta meta;
-	struct config_pod_ip *ips; /* status.podIPs, else status.podIP */
+	struct span ip; /* the first of status.podIPs, else status.podIP; may be empty */
+	struct config_pod_ip *ips;
 	uint32_t ip_count;
 	struct config_pod_condition *conditions;
 	uint32_t condition_count;
-	bool ready; /* condition Ready is True, or there are no conditions; and the pod is not being deleted */
+	bool ready; /* condition Ready is True, or there are no conditions */
 };
 
 struct config_secret {
 	struct config_meta meta;
 	struct span type;
-	struct config_labels values; /* data decoded from base64, over it stringData; values may hold any byte */
+	struct config_labels values;  /* data, decoded from base64; values may hold any byte */
+	struct config_labels strings; /* stringData: wins over data (config_secret_find) */
 };
 struct config_config_map {
 	struct config_meta meta;
@@ -242,7 +252,7 @@ struct config_inference_pool {
 	uint32_t target_port_count;
 	uint32_t app_protocol; /* enum config_app_protocol */
 	bool has_picker;
-	struct config_ref picker; /* endpointPickerRef; Penstock picks itself and keeps it for status only */
+	struct config_ref picker;     /* endpointPickerRef; Penstock picks itself and keeps it for status only */
 	uint32_t picker_failure_mode; /* enum config_failure_mode */
 };
 struct config_objective {
@@ -252,6 +262,7 @@ struct config_objective {
 };
 struct config_model_match {
 	struct config_position at;
+	uint32_t type; /* 0: Exact */
 	struct span model;
 };
 struct config_rewrite_target {
@@ -285,10 +296,10 @@ struct config_policy {
 	struct config_ref *targets;
 	uint32_t target_count;
 	struct config_policy_set *sets;
-	uint32_t set_count;
+	uint32_t set_count, set_room;
 	union {
 		struct config_listener_options listener; /* CONFIG_LISTENER_POLICY */
-		struct config_pool_options pool;         /* CONFIG_INFERENCE_POLICY */
+		struct config_pool_options pool;	 /* CONFIG_INFERENCE_POLICY */
 	};
 };
 

@@ -1,5 +1,6 @@
-/* The options of Penstock: one row each (options.def). The row makes the manifest field, the command-line flag, the bounds check
- * and the reference page. Plain values: control copies them into the structs of the rooms that use them. */
+/* The options of Penstock: one row each (options.def). The row makes the manifest field, the command-line flag, the
+ * bounds check and the reference page. Plain values: control copies them into the structs of the rooms that use them.
+ */
 #ifndef PS_CONFIG_OPTIONS_H
 #define PS_CONFIG_OPTIONS_H
 
@@ -78,28 +79,28 @@ enum option_scope { OPTION_LISTENER, OPTION_POOL, OPTION_SCOPE_COUNT };
 
 enum option_type {
 	OPTION_DURATION, /* uint64_t ns; text as "10s", "1m30s", "250ms" (GEP-2257) */
-	OPTION_SIZE,     /* uint64_t bytes; text as "4Mi", "64Ki", "1G" or digits */
-	OPTION_SIZE32,   /* the same in a uint32_t */
-	OPTION_COUNT,    /* uint32_t */
-	OPTION_PERCENT,  /* uint32_t permille; text as "50%", "12.5%" or "50" */
-	OPTION_BOOL,     /* bool; "true" or "false" */
-	OPTION_WORD,     /* uint32_t: the place of the text among `words` */
-	OPTION_PATH,     /* char[OPTION_TEXT_MAX]: begins with '/', or is empty */
+	OPTION_SIZE,	 /* uint64_t bytes; text as "4Mi", "64Ki", "1G" or digits */
+	OPTION_SIZE32,	 /* the same in a uint32_t */
+	OPTION_COUNT,	 /* uint32_t */
+	OPTION_PERCENT,	 /* uint32_t permille; text as "50%", "12.5%" or "50" */
+	OPTION_BOOL,	 /* bool; "true" or "false" */
+	OPTION_WORD,	 /* uint32_t: the place of the text among `words` */
+	OPTION_PATH,	 /* char[OPTION_TEXT_MAX]: begins with '/', or is empty */
 };
 
 /* One option. Static; any thread. */
 struct option_row {
 	enum option_scope scope;
-	const char *group;       /* the object in spec it stands in: "limits"; "" when directly in spec */
-	const char *name;        /* "headTimeout" */
-	const char *flag;        /* without dashes: "head-timeout" */
+	const char *group; /* the object in spec it stands in: "limits"; "" when directly in spec */
+	const char *name;  /* "headTimeout" */
+	const char *flag;  /* without dashes: "head-timeout" */
 	enum option_type type;
-	uint32_t offset;         /* in the scope's struct */
-	const char *initial;     /* the default, as text */
-	const char *min, *max;   /* bounds as text (DURATION, SIZE, COUNT, PERCENT); "" where there is none */
-	const char *words;       /* OPTION_WORD: "abort tolerate" */
-	const char *unit;        /* for the reference page: "bytes", "requests", … */
-	const char *help;        /* one sentence */
+	uint32_t offset;       /* in the scope's struct */
+	const char *initial;   /* the default, as text */
+	const char *min, *max; /* bounds as text (DURATION, SIZE, COUNT, PERCENT); "" where there is none */
+	const char *words;     /* OPTION_WORD: "abort tolerate" */
+	const char *unit;      /* for the reference page: "bytes", "requests", … */
+	const char *help;      /* one sentence */
 };
 
 /* All rows, scope by scope. */
@@ -108,11 +109,14 @@ const struct option_row *option_rows(size_t *ret_n);
 const struct option_row *option_find_flag(struct span flag);
 /* Nearest flag name to a mistyped one, or NULL when none is near. */
 const char *option_near_flag(struct span flag);
-/* Checks `text` and stores it in `options` (the struct of the row's scope). -PS_ECONFIG: `e` says what was wrong and what was
- * wanted, without naming the option; `options` is untouched then. */
+/* Checks `text` and stores it in `options` (the struct of the row's scope). -PS_ECONFIG: `e` says what was wrong and
+ * what was wanted, without naming the option; `options` is untouched then. */
 int option_set(const struct option_row *row, void *options, struct span text, struct err *e) MUST_CHECK;
 /* The value as text option_set would take: "10s", "4Mi". Returns its length. */
 size_t option_format(const struct option_row *row, const void *options, char out[OPTION_TEXT_MAX]);
+
+/* Copies one option's value between two structs of the row's scope. */
+void option_copy(const struct option_row *row, void *to, const void *from);
 
 struct config_listener_options config_listener_options_default(void);
 struct config_pool_options config_pool_options_default(void);
