@@ -115,7 +115,7 @@ LIES = {
 def test_lies_in_metrics_do_not_stop_traffic(t):
     lies = list(LIES.items())
     replicas = [t.replica(metrics=page) for _, page in lies]
-    gateway = t.gateway([*replicas, t.replica()], "--signal-interval", "200ms")
+    gateway = t.gateway([*replicas, t.replica()], "--scrape-interval", "200ms")
     time.sleep(1)
     got = [t.chat(gateway, f"chat {i} " * 40).status for i in range(60)]
     t.check("all served", got == [200] * 60, got)
@@ -168,7 +168,7 @@ def test_a_full_queue_is_429_with_retry_after(t):
 
 def test_a_request_waits_no_longer_than_it_may(t):
     replica = t.replica(lambda peer: (peer.wait_gone(6), False)[1])
-    gateway = t.gateway([replica], "--requests-per-replica", "1", "--queue-time", "500ms")
+    gateway = t.gateway([replica], "--requests-per-replica", "1", "--queue-timeout", "500ms")
     load = Load(gateway, t.chat_body(), count=1, keep_alive=False)
     time.sleep(0.3)
     start = time.monotonic()

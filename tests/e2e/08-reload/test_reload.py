@@ -137,7 +137,7 @@ def test_sigterm_drains(t):
 
 def test_a_drain_has_an_end(t):
     replica = t.replica(lambda peer: peer.wait_gone(30) and False)
-    gateway = t.gateway([replica], "--drain", "1s")
+    gateway = t.gateway([replica], "--drain-timeout", "1s")
     with http.Connection(gateway.port) as c:
         c.send(http.request("POST", "/v1/chat/completions", t.chat_body()))
         assert eventually(lambda: replica.requests)

@@ -90,9 +90,6 @@ class Process:
         """Lines of sanitizer reports in its output."""
         return [line for line in self.output().split("\n") if REPORT.search(line)]
 
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
-
     def resident_kb(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))

@@ -42,6 +42,9 @@ class Gateway(Process):
             if series.split("{")[0] == name and all(w in series for w in wanted)
         )
 
+    def descriptors(self):
+        return self.metric("penstock_descriptors_in_use")
+
     def log_lines(self):
         """Access log lines as dicts (logfmt)."""
         pairs = re.compile(r'([\w.]+)=("(?:\\.|[^"\\])*"|\S*)')

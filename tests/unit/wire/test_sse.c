@@ -29,6 +29,7 @@ static const struct golden goldens[] = {
 	{ TEXT("data: a\r\n\r\n"), { { "", "a" } }, 1 },
 	{ TEXT("data: a\r\r"), { { "", "a" } }, 1 },
 	{ TEXT("data:a\n\r\ndata: b\r\n\n"), { { "", "a" }, { "", "b" } }, 2 },
+	{ TEXT("data: a\r\n\ndata: b\r\n\r\n"), { { "", "a" }, { "", "b" } }, 2 },
 	{ TEXT("data:  a \n\n"), { { "", " a " } }, 1 },
 	{ TEXT("data\n\n"), { { "", "" } }, 1 },
 	{ TEXT("data:\n\n"), { { "", "" } }, 1 },
