@@ -78,6 +78,12 @@ static void linger_read(struct client *c)
 		client_close(c, false);
 }
 
+void client_hurry(struct client *c, uint64_t within_ns)
+{
+	if (!c->x && !c->closing && !c->lingering && buf_len(&c->in) == 0)
+		arm(c, within_ns);
+}
+
 /* ---- writing ---- */
 
 bool client_blocked(const struct client *c)

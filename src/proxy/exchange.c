@@ -399,6 +399,7 @@ static void fill_facts(struct exchange *x, struct facts *f, struct span target)
 	f->chain = o->chain;
 	f->chain_len = o->chain_len;
 	f->max_tokens = o->max_tokens;
+	f->text_bytes = o->text_bytes;
 	f->prompt_tokens = pool_tokens_of(sp->pool, target, o->text_bytes) + o->token_ids;
 	x->record.prompt_tokens = f->prompt_tokens;
 	x->record.stream = o->stream;

@@ -214,6 +214,8 @@ bool client_blocked(const struct client *c);
 void client_next(struct client *c, bool keep, bool linger);
 /* Closes at once; an exchange under way is aborted. */
 void client_close(struct client *c, bool abort);
+/* A connection without a request is closed unless one comes within this time. */
+void client_hurry(struct client *c, uint64_t within_ns);
 /* Stops and goes on reading request bytes. */
 void client_read(struct client *c, bool on);
 

@@ -6,7 +6,7 @@
 
 #include "proxy/internal.h"
 
-enum { TICK_NS = 50000000, COMPOSE_MAX = 256 * 1024, TRIM_TICKS = 200 /* ten seconds */ };
+enum { TICK_NS = 50000000, IDLE_GRACE_NS = 1000000000, COMPOSE_MAX = 256 * 1024, TRIM_TICKS = 200 /* ten seconds */ };
 
 /* ---- snapshots in use ---- */
 
@@ -224,6 +224,12 @@ void proxy_drain(struct proxy *p, uint64_t until, void (*drained)(void *arg), vo
 		stop_listening(container_of(it, struct proxy_listener, node));
 	timer_init(&p->drain_timer, on_drain_end);
 	timer_set(p->loop, &p->drain_timer, until);
+}
+
+void proxy_close_idle(struct proxy *p)
+{
+	list_each (it, next, &p->clients)
+		client_hurry(container_of(it, struct client, node), IDLE_GRACE_NS);
 }
 
 unsigned proxy_exchanges(const struct proxy *p)
