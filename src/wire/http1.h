@@ -60,25 +60,27 @@ struct h1_limits {
 	uint32_t chunk_ext_total_bytes; /* all of a body's, 4 KiB */
 };
 
-/* A parsed head. Spans point into the buffer it was parsed from and die with it. */
+/* A parsed head. Spans point into the buffer it was parsed from and die with it (or to a literal: the path of
+ * an absolute target without one). */
 struct h1_head {
 	/* requests */
 	enum h1_method method;
 	struct span method_text;
 	struct span target; /* as sent */
-	struct span path;  /* of the target; begins with '/', or is "*" for OPTIONS; empty for CONNECT. As sent, escapes
-			      sound */
+	/* Of the target, as sent: begins with '/', or is "*" for OPTIONS, or empty for CONNECT. Escapes are sound
+	 * and none is %00; dot segments are left. */
+	struct span path;
 	struct span query; /* behind '?', without it */
-	struct span authority; /* of Host (or of an absolute-form target, which wins, RFC 9112 §3.2.2); may be empty for
-				  HTTP/1.0 */
+	/* Of Host, or of an absolute target, which wins (RFC 9112 §3.2.2); may be empty for HTTP/1.0. */
+	struct span authority;
 	/* answers */
 	int status;
 	struct span reason;
 	/* both */
 	uint8_t minor; /* HTTP/1.<minor>: 0 or 1 */
 	bool keep_alive;
-	bool expect_continue; /* there is a body and the client waits for 100 before it sends it */
-	bool upgrade;	      /* asks to change protocols (Upgrade named by Connection) or CONNECT */
+	bool expect_continue; /* there is a body, and the client waits for 100 before it sends it */
+	bool upgrade; /* asks to change protocols (Upgrade named by Connection) or CONNECT; answers: has changed */
 	enum h1_framing framing;
 	uint64_t length; /* when framing is H1_BODY_LENGTH; may be 0, at most INT64_MAX */
 	uint32_t field_count;

@@ -65,14 +65,15 @@ static struct place skip_bom(const struct sse *s, struct span in)
 /* Walks from `here` to behind the blank line that ends the event. False when it is not there; *here is then the end. */
 static bool find_end(struct place *here, struct span in)
 {
-	if (here->after_cr && here->at < in.n && in.p[here->at] == '\n')
-		here->at++;
+	if (here->after_cr && here->at < in.n) {
+		here->at += in.p[here->at] == '\n';
+		here->after_cr = false;
+	}
 	while (here->at < in.n) {
 		size_t k = line_length(in.p + here->at, in.n - here->at);
 		bool blank = k == 0 && !here->in_line;
 		here->at += k;
 		here->in_line = here->at == in.n;
-		here->after_cr = false;
 		if (here->in_line)
 			return false;
 		if (in.p[here->at++] == '\r') {
