@@ -4,9 +4,9 @@ import re
 
 from checks import tree
 
-DOCS = r"\.md$"
+DOCS = tree.DOCS
 # Words codespell takes for mistakes.
-IGNORED = "te,ser,nd,fo,ot,ans,fre,hel,lief,crate,inflight,statics,unx,sme,ue,re-use"
+IGNORED = "te,ser,nd,fo,ot,ans,fre,hel,lief,crate,inflight,statics,unx,sme,ue,re-use,readd,nulll"
 # The project writes British English; American forms in prose, docs and comments are findings.
 AMERICAN = {
     "behavior": "behaviour", "color": "colour", "favor": "favour", "honor": "honour", "honored": "honoured",
@@ -14,22 +14,8 @@ AMERICAN = {
     "initialized": "initialised", "optimized": "optimised", "summarized": "summarised", "canceled": "cancelled",
     "catalog": "catalogue", "labeled": "labelled", "fulfill": "fulfil", "analyze": "analyse",
 }  # fmt: skip
-COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 STOP = re.compile(r"`(src/[\w/]+\.[ch]):([A-Za-z_]\w*)`")
-
-
-def prose(root):
-    """(file, line, text) of documentation and of comments."""
-    for name in tree.files(root, DOCS):
-        for number, line in tree.lines(root, name):
-            yield name, number, line
-    for name in tree.files(root, r"^(src|tests|bench)/.*\.[ch]$"):
-        code = tree.text(root, name)
-        for found in COMMENT.finditer(code):
-            first = code.count("\n", 0, found.start()) + 1
-            for offset, line in enumerate(found[0].split("\n")):
-                yield name, first + offset, line
 
 
 def spelling(root):
@@ -38,7 +24,7 @@ def spelling(root):
         _, out = tree.run(["codespell", "--ignore-words-list", IGNORED, *names], root)
         yield from (line for line in out.split("\n") if "==>" in line)
     american = re.compile(r"(?<![\w`/.-])(" + "|".join(AMERICAN) + r")(?![\w`-])", re.I)
-    for name, number, line in prose(root):
+    for name, number, line in tree.prose(root):
         for found in american.finditer(line):
             yield f"{name}:{number}: {found[1]} ==> {AMERICAN[found[1].lower()]}"
 

@@ -7,7 +7,7 @@ PLANTED = {
     "layers": ({"src/wire/wire.c": '#include "gate/gate.h"\n'}, "wire may not include gate"),
     "rooms": ({"src/wire/wire.c": ""}, "src/wire/wire.h: missing"),
     "headers": ({"src/wire/a.h": "int f(struct_that_is_not_there x);\n"}, "src/wire/a.h: does not compile alone"),
-    "format": ({"src/wire/a.c": "int  main( void ){return 0;}\n"}, "src/wire/a.c:1: not formatted"),
+    "format": ({"src/wire/a.c": "int  main( void ){return 0;}\n"}, "src/wire/a.c: not formatted in"),
     "banned": ({"src/wire/a.c": 'int f(void)\n{\n\treturn atoi("1");\n}\n'}, "src/wire/a.c:3: atoi is banned"),
     "unfinished": ({"src/wire/a.c": "/* " + "TO" + "DO */\n"}, "src/wire/a.c:1"),
     "sizes": ({"src/wire/a.c": "int f(void)\n{\n" + "\t;\n" * 90 + "\treturn 0;\n}\n"}, "f has 94 lines"),

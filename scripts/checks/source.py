@@ -1,4 +1,5 @@
 """C sources: headers alone, format, functions that are banned, too long or dead."""
+import collections
 import concurrent.futures
 import json
 import os
@@ -30,7 +31,8 @@ def format_(root):
     names = tree.files(root, C_FILES)
     if names:
         _, out = tree.run(["clang-format-16", "--dry-run", *names], root)
-        yield from sorted({f"{m[1]}:{m[2]}: not formatted" for m in re.finditer(r"^(\S+?):(\d+):\d+: ", out, re.M)})
+        places = collections.Counter(re.findall(r"^(\S+?):\d+:\d+: ", out, re.M))
+        yield from (f"{name}: not formatted in {count} places" for name, count in sorted(places.items()))
 
 
 def banned(root):
@@ -44,11 +46,10 @@ def banned(root):
 
 def unfinished(root):
     words = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b|not (yet )?implemented", re.I)
-    for name in tree.files(root, r"^(src|tests|bench|scripts|docs)/.*\.(c|h|def|py|md)$", r"^Makefile$"):
-        for number, line in tree.lines(root, name):
-            found = words.search(line)
-            if found and not name.startswith("scripts/checks/"):
-                yield f"{name}:{number}: {found[0]}"
+    for name, number, line in tree.prose(root):
+        found = words.search(line)
+        if found:
+            yield f"{name}:{number}: {found[0]}"
 
 
 def functions(root):

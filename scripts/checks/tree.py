@@ -3,6 +3,9 @@ import os
 import re
 import subprocess
 
+DOCS = r"\.md$"
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
+
 
 def files(root, *patterns):
     """Files of the project (known to git, or new and not ignored) whose path matches one of the patterns."""
@@ -42,3 +45,16 @@ def without_strings(code):
     """C without string and character literals and comments; line breaks stay."""
     token = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', re.S)
     return token.sub(lambda m: '""' + "\n" * m.group().count("\n"), code)
+
+
+def prose(root):
+    """(file, line, text) of documentation and of comments."""
+    for name in files(root, DOCS):
+        for number, line in lines(root, name):
+            yield name, number, line
+    for name in files(root, r"^(src|tests|bench)/.*\.[ch]$"):
+        code = text(root, name)
+        for found in COMMENT.finditer(code):
+            first = code.count("\n", 0, found.start()) + 1
+            for offset, line in enumerate(found[0].split("\n")):
+                yield name, first + offset, line
