@@ -30,6 +30,12 @@ static int no_memory(struct openai_scan *s)
 	return err_set(s->err, PS_ENOMEM, "no memory to read the body");
 }
 
+/* What does not fit is more than the chain covers: it would be left out there, too. */
+static int hold(struct buf *b, struct span t)
+{
+	return buf_add(b, span_head(t, b->max - buf_len(b)));
+}
+
 /* To wherever text goes now. */
 static int put(struct openai_scan *s, struct span t)
 {
@@ -37,9 +43,8 @@ static int put(struct openai_scan *s, struct span t)
 	if (s->sink == SINK_BLOCKS)
 		r = blocks_add(&s->blocks, t);
 	else if (s->sink == SINK_HELD)
-		r = buf_add(&s->held[s->held_at], t);
-	/* More than a held text's bound is more than the chain covers: it would be left out there, too. */
-	return r == -PS_ENOMEM ? no_memory(s) : 0;
+		r = hold(&s->held[s->held_at], t);
+	return r < 0 ? no_memory(s) : 0;
 }
 
 static int put_mark(struct openai_scan *s, enum mark m)

@@ -13,47 +13,166 @@
 
 /* SPAN keeps NULs inside a literal. */
 static const struct span valid[] = {
-	SPAN("{}"), SPAN("[]"), SPAN("0"), SPAN("-0"), SPAN(" true "), SPAN("false"), SPAN("null"), SPAN("\"\""),
-	SPAN("\t\r\n [\t1\r,\n2 ] \n"), SPAN("[1,-1,10,1.5,0.5,-0.0,1e1,1E1,1e+1,1e-1,0e0,1.25e-10]"),
-	SPAN("{\"a\":{\"b\":[[],{},[{}]]},\"\":0}"), SPAN("{\"a\":1,\"a\":2}"),
-	SPAN("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""), SPAN("\"\\u0000\\u001f\\uFFFF\\uabCD\""),
-	SPAN("\"\\ud83d\\ude00 \\uD800\\uDC00 \\uDBFF\\uDFFF\""), SPAN("\"\x7f\""),
-	SPAN("\"\xc2\x80 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf\""),
-	SPAN("\"\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87\""), SPAN("{\"\xc3\xa9\":1}"),
+	SPAN("{}"),
+	SPAN("[]"),
+	SPAN("0"),
+	SPAN("-0"),
+	SPAN(" true "),
+	SPAN("false"),
+	SPAN("null"),
+	SPAN("\"\""),
+	SPAN("\t\r\n [\t1\r,\n2 ] \n"),
+	SPAN("[1,-1,10,1.5,0.5,-0.0,1e1,1E1,1e+1,1e-1,0e0,1.25e-10]"),
+	SPAN("{\"a\":{\"b\":[[],{},[{}]]},\"\":0}"),
+	SPAN("{\"a\":1,\"a\":2}"),
+	SPAN("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\""),
+	SPAN("\"\\u0000\\u001f\\uFFFF\\uabCD\""),
+	SPAN("\"\\ud83d\\ude00 \\uD800\\uDC00 \\uDBFF\\uDFFF\""),
+	SPAN("\"\x7f\""),
+	SPAN("\"\xc2\x80 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf \xf0\x90\x80\x80 "
+	     "\xf4\x8f\xbf\xbf\""),
+	SPAN("\"\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87\xe4\xb8\xad\xe6\x96\x87\""),
+	SPAN("{\"\xc3\xa9\":1}"),
 	SPAN("123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"),
-	SPAN("1e999"), SPAN("-1e-999"),
+	SPAN("1e999"),
+	SPAN("-1e-999"),
 	SPAN("{\"a key that is far longer than the sixty-four bytes that the scanner keeps of one\":[]}"),
 };
 
 static const struct span invalid[] = {
 	/* nothing, too little, too much */
-	SPAN(""), SPAN(" "), SPAN("["), SPAN("{"), SPAN("[1"), SPAN("[1,"), SPAN("{\"a\""), SPAN("{\"a\":"), SPAN("{\"a\":1"),
-	SPAN("\""), SPAN("\"abc"), SPAN("\"\\"), SPAN("\"\\u12"), SPAN("tru"), SPAN("-"), SPAN("1."), SPAN("1e"), SPAN("1e+"),
-	SPAN("{}{}"), SPAN("[]]"), SPAN("1 2"), SPAN("{},"), SPAN("\"a\" x"), SPAN("null\0"), SPAN("[]\0"),
+	SPAN(""),
+	SPAN(" "),
+	SPAN("["),
+	SPAN("{"),
+	SPAN("[1"),
+	SPAN("[1,"),
+	SPAN("{\"a\""),
+	SPAN("{\"a\":"),
+	SPAN("{\"a\":1"),
+	SPAN("\""),
+	SPAN("\"abc"),
+	SPAN("\"\\"),
+	SPAN("\"\\u12"),
+	SPAN("tru"),
+	SPAN("-"),
+	SPAN("1."),
+	SPAN("1e"),
+	SPAN("1e+"),
+	SPAN("{}{}"),
+	SPAN("[]]"),
+	SPAN("1 2"),
+	SPAN("{},"),
+	SPAN("\"a\" x"),
+	SPAN("null\0"),
+	SPAN("[]\0"),
 	/* structure */
-	SPAN("[1,]"), SPAN("[,1]"), SPAN("[1,,2]"), SPAN("[1 2]"), SPAN("[1:2]"), SPAN("{,}"), SPAN("{\"a\":1,}"), SPAN("{\"a\" 1}"),
-	SPAN("{\"a\"::1}"), SPAN("{\"a\",1}"), SPAN("{a:1}"), SPAN("{1:1}"), SPAN("{'a':1}"), SPAN("{\"a\":1 \"b\":2}"), SPAN("[}"),
-	SPAN("{]"), SPAN("[1}"), SPAN("{\"a\":1]"), SPAN(","), SPAN(":"), SPAN("]"), SPAN("}"),
+	SPAN("[1,]"),
+	SPAN("[,1]"),
+	SPAN("[1,,2]"),
+	SPAN("[1 2]"),
+	SPAN("[1:2]"),
+	SPAN("{,}"),
+	SPAN("{\"a\":1,}"),
+	SPAN("{\"a\" 1}"),
+	SPAN("{\"a\"::1}"),
+	SPAN("{\"a\",1}"),
+	SPAN("{a:1}"),
+	SPAN("{1:1}"),
+	SPAN("{'a':1}"),
+	SPAN("{\"a\":1 \"b\":2}"),
+	SPAN("[}"),
+	SPAN("{]"),
+	SPAN("[1}"),
+	SPAN("{\"a\":1]"),
+	SPAN(","),
+	SPAN(":"),
+	SPAN("]"),
+	SPAN("}"),
 	/* numbers */
-	SPAN("+1"), SPAN("01"), SPAN("-01"), SPAN(".5"), SPAN("1.e1"), SPAN("--1"), SPAN("0x10"), SPAN("1e1.5"), SPAN("NaN"),
-	SPAN("Infinity"), SPAN("-Infinity"), SPAN("1a"), SPAN("1_000"), SPAN("-"), SPAN("[-]"), SPAN("[1.]"), SPAN("00"),
+	SPAN("+1"),
+	SPAN("01"),
+	SPAN("-01"),
+	SPAN(".5"),
+	SPAN("1.e1"),
+	SPAN("--1"),
+	SPAN("0x10"),
+	SPAN("1e1.5"),
+	SPAN("NaN"),
+	SPAN("Infinity"),
+	SPAN("-Infinity"),
+	SPAN("1a"),
+	SPAN("1_000"),
+	SPAN("-"),
+	SPAN("[-]"),
+	SPAN("[1.]"),
+	SPAN("00"),
 	SPAN("\xef\xbc\x91"),
 	/* words */
-	SPAN("True"), SPAN("nul"), SPAN("nulll"), SPAN("truefalse"), SPAN("[truth]"), SPAN("undefined"),
+	SPAN("True"),
+	SPAN("nul"),
+	SPAN("nulll"),
+	SPAN("truefalse"),
+	SPAN("[truth]"),
+	SPAN("undefined"),
 	/* strings */
-	SPAN("'a'"), SPAN("\"\n\""), SPAN("\"\t\""), SPAN("\"\0\""), SPAN("\"\x1f\""), SPAN("\"\\x41\""), SPAN("\"\\'\""),
-	SPAN("\"\\a\""), SPAN("\"\\0\""), SPAN("\"\\\n\""), SPAN("\"\\u\""), SPAN("\"\\u00g0\""), SPAN("\"\\u+123\""),
-	SPAN("\"\\U0041\""), SPAN("\"\\u004\""), SPAN("{\"\\q\":1}"),
+	SPAN("'a'"),
+	SPAN("\"\n\""),
+	SPAN("\"\t\""),
+	SPAN("\"\0\""),
+	SPAN("\"\x1f\""),
+	SPAN("\"\\x41\""),
+	SPAN("\"\\'\""),
+	SPAN("\"\\a\""),
+	SPAN("\"\\0\""),
+	SPAN("\"\\\n\""),
+	SPAN("\"\\u\""),
+	SPAN("\"\\u00g0\""),
+	SPAN("\"\\u+123\""),
+	SPAN("\"\\U0041\""),
+	SPAN("\"\\u004\""),
+	SPAN("{\"\\q\":1}"),
 	/* surrogates */
-	SPAN("\"\\ud800\""), SPAN("\"\\udc00\""), SPAN("\"\\ud800x\""), SPAN("\"\\ud800\\n\""), SPAN("\"\\ud800\\u0041\""),
-	SPAN("\"\\ud800\\ud800\""), SPAN("\"\\udc00\\ud800\""), SPAN("\"\\uDBFF\\uE000\""),
+	SPAN("\"\\ud800\""),
+	SPAN("\"\\udc00\""),
+	SPAN("\"\\ud800x\""),
+	SPAN("\"\\ud800\\n\""),
+	SPAN("\"\\ud800\\u0041\""),
+	SPAN("\"\\ud800\\ud800\""),
+	SPAN("\"\\udc00\\ud800\""),
+	SPAN("\"\\uDBFF\\uE000\""),
 	/* UTF-8 */
-	SPAN("\"\x80\""), SPAN("\"\xc0\x80\""), SPAN("\"\xc1\xbf\""), SPAN("\"\xc3\""), SPAN("\"\xc3(\""), SPAN("\"\xe0\x80\x80\""),
-	SPAN("\"\xe0\x9f\xbf\""), SPAN("\"\xe4\xb8\""), SPAN("\"\xe4\xb8(\""), SPAN("\"\xed\xa0\x80\""), SPAN("\"\xf0\x80\x80\x80\""),
-	SPAN("\"\xf0\x8f\xbf\xbf\""), SPAN("\"\xf4\x90\x80\x80\""), SPAN("\"\xf5\x80\x80\x80\""), SPAN("\"\xff\""), SPAN("\"\xfe\""),
-	SPAN("\xef\xbb\xbf{}"), SPAN("{\"\xff\":1}"), SPAN("\xff"),
+	SPAN("\"\x80\""),
+	SPAN("\"\xc0\x80\""),
+	SPAN("\"\xc1\xbf\""),
+	SPAN("\"\xc3\""),
+	SPAN("\"\xc3(\""),
+	SPAN("\"\xe0\x80\x80\""),
+	SPAN("\"\xe0\x9f\xbf\""),
+	SPAN("\"\xe4\xb8\""),
+	SPAN("\"\xe4\xb8(\""),
+	SPAN("\"\xed\xa0\x80\""),
+	SPAN("\"\xf0\x80\x80\x80\""),
+	SPAN("\"\xf0\x8f\xbf\xbf\""),
+	SPAN("\"\xf4\x90\x80\x80\""),
+	SPAN("\"\xf5\x80\x80\x80\""),
+	SPAN("\"\xff\""),
+	SPAN("\"\xfe\""),
+	SPAN("\xef\xbb\xbf{}"),
+	SPAN("{\"\xff\":1}"),
+	SPAN("\xff"),
 	/* white space and comments that JSON has not */
-	SPAN("\x0b""1"), SPAN("\x0c""1"), SPAN("\xc2\xa0""1"), SPAN("\xe2\x80\xa8""1"), SPAN("/* */ 1"), SPAN("1 // x"), SPAN("# 1"),
+	SPAN("\x0b"
+	     "1"),
+	SPAN("\x0c"
+	     "1"),
+	SPAN("\xc2\xa0"
+	     "1"),
+	SPAN("\xe2\x80\xa8"
+	     "1"),
+	SPAN("/* */ 1"),
+	SPAN("1 // x"),
+	SPAN("# 1"),
 };
 
 enum { VALID = sizeof valid / sizeof *valid, INVALID_COUNT = sizeof invalid / sizeof *invalid };
@@ -168,7 +287,9 @@ static void the_message_names_the_byte(void **state)
 
 static int collect(void *arg, enum scan_event ev, struct span text)
 {
-	static const char *const names[] = { "{", "[", "\"", "#", "T", "F", "N", "}", "]", "\"", "k:", "", "kp:", "#p:" };
+	static const char *const names[] = {
+		"{", "[", "\"", "#", "T", "F", "N", "}", "]", "\"", "k:", "", "kp:", "#p:"
+	};
 	struct scan *s = ((void **)arg)[1];
 	if (ev == SCAN_STRING)
 		s->want_text = true;
@@ -199,7 +320,8 @@ static void events_are_decoded_and_the_same_at_every_split(void **state)
 		struct span text;
 		const char *want;
 	} rows[] = {
-		{ SPAN("{\"a\":[1,-2.5e3,true,false,null,\"x\"],\"b\":{}}"), "{ k:a [ #1 #-2.5e3 T F N \"x\" ] k:b { } } " },
+		{ SPAN("{\"a\":[1,-2.5e3,true,false,null,\"x\"],\"b\":{}}"),
+		  "{ k:a [ #1 #-2.5e3 T F N \"x\" ] k:b { } } " },
 		{ SPAN("[\"a\\n\\u0041\\\\\\/\\u00e9\\u4e2d\\ud83d\\ude00\xe4\xb8\xad z\"]"),
 		  "[ \"a\nA\\/\xc3\xa9\xe4\xb8\xad\xf0\x9f\x98\x80\xe4\xb8\xad z\" ] " },
 		{ SPAN("{\"mod\\u0065l\":\"\"}"), "{ k:model \"\" } " },
@@ -210,8 +332,11 @@ static void events_are_decoded_and_the_same_at_every_split(void **state)
 		{ SPAN("[10000000000000000000000000000000000000000000000000000000000000005.5]"),
 		  "[ #p:1000000000000000000000000000000000000000000000000000000000000000 #5.5 ] " },
 		{ SPAN("12"), "#12 " },
-		{ SPAN("[\"0123456789012345\\n6789012345678901234567890\\t12345678901234567890123456789\\r0123456789012345678901\"]"),
-		  "[ \"0123456789012345\n6789012345678901234567890\t12345678901234567890123456789\r0123456789012345678901\" ] " },
+		{ SPAN("[\"0123456789012345\\n6789012345678901234567890\\t12345678901234567890123456789\\r0123456789012"
+		       "345678901\"]"),
+		  "[ "
+		  "\"0123456789012345\n6789012345678901234567890\t12345678901234567890123456789\r0123456789012345678901"
+		  "\" ] " },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -263,9 +388,13 @@ static void long_texts_survive_every_way_of_copying(void **state)
 		buf_clear(&got);
 		assert_int_equal(buf_add(&in, SPAN("\"")) + buf_add(&want, SPAN("\"")), 0);
 		for (int i = 0; i < 20; i++) {
-			static const struct { struct span raw, text; } units[] = {
-				{ SPAN("\\n"), SPAN("\n") },		  { SPAN("\\u00e9"), SPAN("\xc3\xa9") },
-				{ SPAN("\xe4\xb8\xad"), SPAN("\xe4\xb8\xad") }, { SPAN("\\\""), SPAN("\"") },
+			static const struct {
+				struct span raw, text;
+			} units[] = {
+				{ SPAN("\\n"), SPAN("\n") },
+				{ SPAN("\\u00e9"), SPAN("\xc3\xa9") },
+				{ SPAN("\xe4\xb8\xad"), SPAN("\xe4\xb8\xad") },
+				{ SPAN("\\\""), SPAN("\"") },
 			};
 			size_t run = rng_below(&r, rng_below(&r, 2) ? 24 : 300), u = rng_below(&r, 4);
 			for (size_t k = 0; k < run; k++) {
