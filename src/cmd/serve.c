@@ -24,8 +24,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "control/control.h"
 #include "loop/loop.h"
+#include "probe/probe.h"
 #include "proxy/proxy.h"
 #include "telemetry/telemetry.h"
 
@@ -39,6 +41,9 @@ enum phase {
 	PHASE_DRAINING,	 /* not accepting; until the last connection is gone or the time is over */
 	PHASE_ENDED,
 };
+
+/* What /readyz is told. */
+enum standing { STANDING_STARTING, STANDING_READY, STANDING_LEAVING, STANDING_HANDED_OVER };
 
 struct serve;
 
@@ -55,9 +60,13 @@ struct serve {
 	struct serve_flags flags;
 	struct inheritance inherited;
 	struct handover handover;
-	struct loop *control_loop;
+	struct loop *control_loop, *signals_loop;
+	bool control_started, signals_started;
 	struct control *control;
-	bool control_started;
+	struct admin *admin; /* control's thread */
+	struct probe *probe; /* signals thread */
+	struct mail close_admin;
+	_Atomic(enum standing) standing; /* a word by itself: nothing is ordered by it */
 	struct worker workers[FLAG_WORKERS_MAX];
 	uint32_t worker_count;
 	_Atomic uint32_t undrained; /* workers that still have connections; the last one writes drained_fd */
@@ -74,10 +83,26 @@ struct serve {
 
 /* ---- readiness ---- */
 
-static void set_ready(struct serve *sv, bool ready)
+/* Any thread. */
+static void set_standing(struct serve *sv, enum standing standing)
 {
-	(void)sv;
-	(void)ready;
+	atomic_store_explicit(&sv->standing, standing, memory_order_relaxed);
+}
+
+/* For /readyz; control's thread. */
+static bool is_ready(void *arg, struct buf *why)
+{
+	static const char *const words[] = {
+		[STANDING_STARTING] = "starting: replica names are being resolved\n",
+		[STANDING_LEAVING] = "leaving: this process is draining\n",
+		[STANDING_HANDED_OVER] = "leaving: another process has taken over\n",
+	};
+	struct serve *sv = arg;
+	enum standing standing = atomic_load_explicit(&sv->standing, memory_order_relaxed);
+	if (standing == STANDING_READY)
+		return true;
+	(void)buf_printf(why, "%s", words[standing]);
+	return false;
 }
 
 /* The process id of the generation that serves; each writes its own over the last one's. */
@@ -104,14 +129,28 @@ static void remove_pid_file(const struct serve *sv)
 	fclose(f);
 }
 
+static void log_ready(const struct serve *sv)
+{
+	const struct snapshot *s = control_snapshot(sv->control);
+	char admin[ADDRESS_TEXT_MAX];
+	address_format(admin_address(sv->admin), admin);
+	for (uint32_t i = 0; i < s->listener_count; i++) {
+		char listen[ADDRESS_TEXT_MAX];
+		address_format(&s->listeners[i].address, listen);
+		log_event(LOG_INFO, "ready", "listen", listen, "admin", admin, "version", PENSTOCK_VERSION, NULL);
+	}
+}
+
 /* Control's thread, once: workers listen, the first configuration is in force, its names have been asked. */
 static void on_settled(void *arg)
 {
 	struct serve *sv = arg;
 	write_pid_file(sv);
-	set_ready(sv, true);
+	enum standing starting = STANDING_STARTING;
+	/* not over what a signal said meanwhile */
+	(void)atomic_compare_exchange_strong(&sv->standing, &starting, STANDING_READY);
 	inheritance_ready(&sv->inherited);
-	log_event(LOG_INFO, "ready", NULL);
+	log_ready(sv);
 }
 
 /* ---- snapshots to workers ---- */
@@ -144,6 +183,8 @@ static uint64_t longest_drain(const struct snapshot *s)
 static void on_snapshot(void *arg, struct snapshot *s)
 {
 	struct serve *sv = arg;
+	if (sv->admin)
+		admin_publish(sv->admin, s);
 	atomic_store_explicit(&sv->drain_ns, longest_drain(s), memory_order_relaxed);
 	if (atomic_load_explicit(&sv->leaving, memory_order_relaxed))
 		return; /* nothing new is begun, least of all a listener */
@@ -291,7 +332,7 @@ static void on_stop(struct serve *sv)
 		return;
 	}
 	sv->stopping = true;
-	set_ready(sv, false);
+	set_standing(sv, STANDING_LEAVING);
 	handover_stop(&sv->handover);
 	uint64_t now = clock_now_ns(), drain_ns = atomic_load_explicit(&sv->drain_ns, memory_order_relaxed);
 	if (sv->phase == PHASE_DRAINING) { /* after a hand-over: from now on the time is measured */
@@ -316,6 +357,14 @@ static void on_time(struct serve *sv)
 	}
 }
 
+/* Control's thread: whoever asks now is to reach the process that serves. */
+static void deliver_close_admin(struct mail *m)
+{
+	struct serve *sv = container_of(m, struct serve, close_admin);
+	admin_free(sv->admin);
+	sv->admin = NULL;
+}
+
 static void on_handover(struct serve *sv)
 {
 	switch (handover_poll(&sv->handover, clock_now_ns())) {
@@ -323,7 +372,8 @@ static void on_handover(struct serve *sv)
 		break;
 	case HANDOVER_DONE:
 		log_event(LOG_INFO, "handed_over", NULL);
-		set_ready(sv, false);
+		set_standing(sv, STANDING_HANDED_OVER);
+		loop_post(sv->control_loop, &sv->close_admin);
 		if (sv->phase == PHASE_SERVING)
 			drain(sv, HANDOVER_DRAIN_NS);
 		break;
@@ -480,19 +530,33 @@ static int load(struct serve *sv)
 
 static int make_control(struct serve *sv, struct err *e)
 {
+	sv->signals_loop = loop_new("signals", sv->flags.workers);
 	sv->control_loop = loop_new("control", sv->flags.workers + 1);
-	if (!sv->control_loop)
-		return err_set(e, PS_ENOMEM, "no memory for the control thread");
-	const struct control_options o = {
-		.loop = sv->control_loop,
-		.flags = &sv->flags,
-		.sink = proxy_sink(),
-		.on_snapshot = on_snapshot,
-		.on_settled = on_settled,
-		.arg = sv,
-	};
-	sv->control = control_new(&o);
-	return sv->control ? 0 : err_set(e, PS_ENOMEM, "no memory for control");
+	if (!sv->signals_loop || !sv->control_loop)
+		return err_set(e, PS_ENOMEM, "no memory for the service threads");
+	sv->probe = probe_new(sv->signals_loop, proxy_sink());
+	sv->control = control_new(&(struct control_options){ .loop = sv->control_loop,
+							     .flags = &sv->flags,
+							     .sink = proxy_sink(),
+							     .probe = sv->probe,
+							     .signals = sv->signals_loop,
+							     .on_snapshot = on_snapshot,
+							     .on_settled = on_settled,
+							     .arg = sv });
+	return sv->probe && sv->control ? 0 : err_set(e, PS_ENOMEM, "no memory for the service threads");
+}
+
+/* Beside the process before this one, while there is one; beside nobody else. */
+static int make_admin(struct serve *sv, struct err *e)
+{
+	sv->close_admin.deliver = deliver_close_admin;
+	if (sv->inherited.ready_fd < 0 && socket_try(&sv->flags.admin, e) < 0)
+		return -PS_EIO;
+	sv->admin = admin_new(sv->control_loop, &sv->flags.admin, is_ready, sv, e);
+	if (!sv->admin)
+		return -PS_EIO;
+	admin_publish(sv->admin, control_snapshot(sv->control));
+	return 0;
 }
 
 /* Everything there is, made but not running. */
@@ -507,7 +571,7 @@ static int make(struct serve *sv, struct err *e)
 	if ((r = handover_init(&sv->handover, cmd_argv, e)) < 0 || (r = open_log(sv, e)) < 0 ||
 	    (r = make_control(sv, e)) < 0)
 		return r;
-	if ((r = load(sv)) < 0 || (r = make_workers(sv, e)) < 0)
+	if ((r = load(sv)) < 0 || (r = make_workers(sv, e)) < 0 || (r = make_admin(sv, e)) < 0)
 		return r;
 	control_watch(sv->control);
 	sockets_close(&sv->inherited.sockets);
@@ -521,35 +585,48 @@ static int start_threads(struct serve *sv, struct err *e)
 			return err_set(e, PS_ENOMEM, "no thread for a worker");
 		sv->workers[i].started = true;
 	}
-	if (loop_start(sv->control_loop) < 0)
-		return err_set(e, PS_ENOMEM, "no thread for control");
-	sv->control_started = true;
-	return 0;
+	sv->signals_started = loop_start(sv->signals_loop) == 0;
+	sv->control_started = loop_start(sv->control_loop) == 0;
+	return sv->signals_started && sv->control_started ? 0 : err_set(e, PS_ENOMEM, "no service threads");
 }
 
+/* One whose thread was never started takes one turn here, for the messages in its box own what they carry. */
 static void stop_loop(struct loop *l, bool started)
 {
-	if (!started)
+	if (!l)
 		return;
 	loop_stop(l);
-	loop_join(l);
+	if (started)
+		loop_join(l);
+	else
+		loop_run(l);
 }
 
-/* Threads first: nothing is freed that one of them could still touch. */
+static void free_loop(struct loop *l)
+{
+	if (l)
+		loop_free(l);
+}
+
+/* Threads in the order in which they write to each other, so that no message is left; then what they used. */
 static void unmake(struct serve *sv)
 {
+	stop_loop(sv->control_loop, sv->control_started);
+	stop_loop(sv->signals_loop, sv->signals_started);
 	for (uint32_t i = 0; i < sv->worker_count; i++)
 		stop_loop(sv->workers[i].loop, sv->workers[i].started);
-	if (sv->control_loop)
-		stop_loop(sv->control_loop, sv->control_started);
+	if (sv->admin)
+		admin_free(sv->admin);
+	if (sv->probe)
+		probe_free(sv->probe);
 	for (uint32_t i = 0; i < sv->worker_count; i++) {
 		proxy_free(sv->workers[i].proxy);
 		loop_free(sv->workers[i].loop);
 	}
 	if (sv->control)
 		control_free(sv->control);
-	if (sv->control_loop)
-		loop_free(sv->control_loop);
+	free_loop(sv->control_loop);
+	free_loop(sv->signals_loop);
 	remove_pid_file(sv);
 	log_stop();
 	handover_free(&sv->handover);

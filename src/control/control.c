@@ -311,20 +311,6 @@ static void on_settle(struct timer *t, uint64_t now)
 
 /* ---- life ---- */
 
-static void on_pool(void *arg, struct live_pool *p, const struct config_pool_options *o)
-{
-	struct control *c = arg;
-	if (c->o.on_pool)
-		c->o.on_pool(c->o.arg, p->pool, p->gate, o);
-}
-
-static void on_pool_gone(void *arg, struct live_pool *p)
-{
-	struct control *c = arg;
-	if (c->o.on_pool_gone)
-		c->o.on_pool_gone(c->o.arg, p->pool, p->gate);
-}
-
 struct control *control_new(const struct control_options *o)
 {
 	struct control *c = calloc(1, sizeof *c);
@@ -336,11 +322,11 @@ struct control *control_new(const struct control_options *o)
 		free(c);
 		return NULL;
 	}
-	pools_init(&c->pools, c->names);
-	c->pools.sink = o->sink;
-	c->pools.on_applied = on_pool;
-	c->pools.on_gone = on_pool_gone;
-	c->pools.arg = c;
+	pools_init(&c->pools, &(struct pools_surroundings){ .loop = o->loop,
+							    .names = c->names,
+							    .sink = o->sink,
+							    .probe = o->probe,
+							    .signals = o->signals });
 	c->body_memory_bytes = memory_limit_bytes("/proc", "/sys") / 4;
 	tm_set(tm_plain(TM_BODY_MEMORY_LIMIT), (double)c->body_memory_bytes);
 	c->reload.deliver = on_reload;

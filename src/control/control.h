@@ -12,6 +12,7 @@
 #include "control/sockets.h"
 #include "gate/gate.h"
 #include "loop/loop.h"
+#include "probe/probe.h"
 
 struct control;
 
@@ -20,11 +21,11 @@ struct control_options {
 	struct loop *loop;
 	const struct serve_flags *flags;
 	const struct gate_sink *sink; /* for requests that a change of replicas lets go */
+	/* Who asks replicas, and its loop; NULL, both: nobody does. */
+	struct probe *probe;
+	struct loop *signals;
 	/* A new snapshot is in force. Borrowed during the call: take a reference for each worker. */
 	void (*on_snapshot)(void *arg, struct snapshot *s);
-	/* A pool came or its options may have changed; and: it goes, and must not be touched after the call. */
-	void (*on_pool)(void *arg, struct pool *p, struct gate *g, const struct config_pool_options *o);
-	void (*on_pool_gone)(void *arg, struct pool *p, struct gate *g);
 	/* Once: the first configuration's names have been asked, or 2 s have passed. */
 	void (*on_settled)(void *arg);
 	void *arg;

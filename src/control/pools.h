@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "control/names.h"
+#include "control/probing.h"
 #include "gate/gate.h"
 
 enum { POOLS_MAX = 10000 };
@@ -17,20 +18,26 @@ struct live_pool {
 	struct map members;  /* address text -> struct member: the replicas it was given */
 	uint64_t generation; /* of the newest configuration that names it */
 	uint64_t rounds;     /* comparisons of its replicas so far */
+	struct probed probed;
+	struct list leaving; /* in pools.leaving, once it is in no configuration */
+};
+
+/* What the register works with; all of it borrowed. */
+struct pools_surroundings {
+	struct loop *loop; /* control's */
+	struct names *names;
+	const struct gate_sink *sink; /* for held requests that a new replica lets go; NULL: nothing is ever held */
+	struct probe *probe;	      /* NULL, with its loop: no replica is asked anything */
+	struct loop *signals;
 };
 
 struct pools {
-	struct map all; /* name -> struct live_pool */
-	struct names *names;
-	const struct gate_sink *sink; /* for what a new replica lets go; NULL: nothing is held yet */
-	/* Who asks replicas is told of each pool when its options may have changed, and before it goes. */
-	void (*on_applied)(void *arg, struct live_pool *p, const struct config_pool_options *o);
-	void (*on_gone)(void *arg, struct live_pool *p);
-	void *arg;
+	struct pools_surroundings at;
+	struct map all;	     /* name -> struct live_pool */
+	struct list leaving; /* the prober has still to forget them */
 };
 
-/* Sink and callbacks are to be set afterwards, if wanted. */
-void pools_init(struct pools *r, struct names *names);
+void pools_init(struct pools *r, const struct pools_surroundings *at);
 /* Makes the pools of a configuration that are not there yet and fills `live`, one row per pool of it. Existing ones are
  * not touched, so that a configuration refused later has changed nothing. 0 or -PS_ENOMEM. */
 int pools_prepare(struct pools *r, const struct config *c, struct snapshot_live *live, struct err *e) MUST_CHECK;
@@ -38,8 +45,10 @@ int pools_prepare(struct pools *r, const struct config *c, struct snapshot_live 
 void pools_apply(struct pools *r, const struct config *c, uint64_t generation, uint64_t now);
 /* Replicas once more: some name has other addresses. */
 void pools_refresh(struct pools *r, const struct config *c, uint64_t now);
-/* Frees the pools that no configuration from `oldest` on names. */
+/* Lets go of the pools that no configuration from `oldest` on names; they are freed when the prober has forgotten them.
+ */
 void pools_sweep(struct pools *r, uint64_t oldest);
+/* The loops must have ended. */
 void pools_free(struct pools *r);
 
 #endif
