@@ -46,7 +46,7 @@ static const uint8_t ext_steps[EXT_BLANK - EXT + 1][X_COUNT] = {
 	{                                                                                                              \
 		token, eq, semicolon, quote, backslash, blank, cr, other, FAULT                                        \
 	}
-	[EXT - EXT] = STEPS(EXT_NAME, FAULT, FAULT, FAULT, FAULT, EXT, FAULT, FAULT),
+	[0] = STEPS(EXT_NAME, FAULT, FAULT, FAULT, FAULT, EXT, FAULT, FAULT),
 	[EXT_NAME - EXT] = STEPS(EXT_NAME, EXT_EQ, EXT, FAULT, FAULT, EXT_NAME_END, SIZE_LF, FAULT),
 	[EXT_NAME_END - EXT] = STEPS(FAULT, EXT_EQ, EXT, FAULT, FAULT, EXT_NAME_END, FAULT, FAULT),
 	[EXT_EQ - EXT] = STEPS(EXT_VALUE, FAULT, FAULT, EXT_QUOTED, FAULT, EXT_EQ, FAULT, FAULT),
@@ -218,8 +218,10 @@ static int judge_trailer(struct buf *block)
 	if (is_forbidden(name))
 		return 0;
 	memmove(line + name.n + 2, value.p, value.n);
-	memcpy(line + name.n, ": ", 2);
-	memcpy(line + name.n + 2 + value.n, "\r\n", 2);
+	line[name.n] = ':';
+	line[name.n + 1] = ' ';
+	line[name.n + 2 + value.n] = '\r';
+	line[name.n + 3 + value.n] = '\n';
 	buf_commit(block, name.n + value.n + 4);
 	return 0;
 }

@@ -139,7 +139,7 @@ static ptrdiff_t v2_parse(struct proxy_header *h, struct span in, struct err *e)
 		return 0;
 	if (!h->local)
 		families[family].read(h, in.p + V2_FIXED_BYTES);
-	return (ptrdiff_t)(V2_FIXED_BYTES + rest);
+	return V2_FIXED_BYTES + (ptrdiff_t)rest;
 }
 
 ptrdiff_t proxy_header_parse(struct proxy_header *h, const char *p, size_t n, struct err *e)
