@@ -46,6 +46,7 @@ static bool is_blameless(int code)
 	case PS_EQUEUEFULL:
 	case PS_ENOREPLICA:
 	case PS_ENOMEM:
+	case PS_ECONNLIMIT:
 	case PS_ETOTAL:
 	case PS_ECLIENTGONE:
 	case PS_EWRITESTALL:

@@ -185,7 +185,7 @@ static void the_default_size_is_the_reference_pickers(void **state)
 	struct pool *p = pool_with(1, &id);
 	for (uint64_t k = 0; k < 20; k++) {
 		for (uint64_t i = 0; i < 4096; i++)
-			chain[i] = hash_mix(k, i);
+			chain[i] = hash_mix(hash_mix(99, k), i);
 		pool_prefix_add(p, 0, chain, 4096);
 	}
 	assert_int_equal(pool_prefix_blocks(p), PREFIX_REPLICA_BLOCKS);
@@ -203,7 +203,7 @@ static void ten_million_blocks_would_fit_a_gibibyte(void **state)
 	for (uint32_t slot = 0; slot < 8; slot++) {
 		for (uint64_t k = 0; k < EACH / 100; k++) {
 			for (uint64_t i = 0; i < 100; i++)
-				chain[i] = hash_mix(slot * 1000 + k, i);
+				chain[i] = hash_mix(hash_mix(99, slot * 1000 + k), i);
 			pool_prefix_add(p, slot, chain, 100);
 		}
 	}

@@ -38,15 +38,15 @@ static void impossible_values_are_counted_and_the_last_good_one_is_kept(void **s
 		double lie;
 		enum signal_fault fault;
 	} lies[] = {
-		{ SIGNAL_QUEUED, NAN, SIGNAL_MISSING },         { SIGNAL_QUEUED, INFINITY, SIGNAL_NOT_FINITE },
+		{ SIGNAL_QUEUED, NAN, SIGNAL_MISSING },		 { SIGNAL_QUEUED, INFINITY, SIGNAL_NOT_FINITE },
 		{ SIGNAL_QUEUED, -INFINITY, SIGNAL_NOT_FINITE }, { SIGNAL_QUEUED, -1, SIGNAL_NEGATIVE },
-		{ SIGNAL_QUEUED, 1e308, SIGNAL_TOO_LARGE },     { SIGNAL_RUNNING, 1e308, SIGNAL_TOO_LARGE },
-		{ SIGNAL_RUNNING, NAN, SIGNAL_MISSING },        { SIGNAL_RUNNING, -0.5, SIGNAL_NEGATIVE },
-		{ SIGNAL_KV_USED, NAN, SIGNAL_MISSING },        { SIGNAL_KV_USED, INFINITY, SIGNAL_NOT_FINITE },
-		{ SIGNAL_KV_USED, -1e-9, SIGNAL_NEGATIVE },     { SIGNAL_KV_USED, 1.06, SIGNAL_OVER_ONE },
-		{ SIGNAL_KV_USED, 73, SIGNAL_OVER_ONE },        { SIGNAL_KV_BLOCKS, 1e308, SIGNAL_TOO_LARGE },
-		{ SIGNAL_KV_BLOCKS, -3, SIGNAL_NEGATIVE },      { SIGNAL_BLOCK_TOKENS, 1e9, SIGNAL_TOO_LARGE },
-		{ SIGNAL_MAX_LORA, 1e9, SIGNAL_TOO_LARGE },     { SIGNAL_MAX_LORA, INFINITY, SIGNAL_NOT_FINITE },
+		{ SIGNAL_QUEUED, 1e308, SIGNAL_TOO_LARGE },	 { SIGNAL_RUNNING, 1e308, SIGNAL_TOO_LARGE },
+		{ SIGNAL_RUNNING, NAN, SIGNAL_MISSING },	 { SIGNAL_RUNNING, -0.5, SIGNAL_NEGATIVE },
+		{ SIGNAL_KV_USED, NAN, SIGNAL_MISSING },	 { SIGNAL_KV_USED, INFINITY, SIGNAL_NOT_FINITE },
+		{ SIGNAL_KV_USED, -1e-9, SIGNAL_NEGATIVE },	 { SIGNAL_KV_USED, 1.06, SIGNAL_OVER_ONE },
+		{ SIGNAL_KV_USED, 73, SIGNAL_OVER_ONE },	 { SIGNAL_KV_BLOCKS, 1e308, SIGNAL_TOO_LARGE },
+		{ SIGNAL_KV_BLOCKS, -3, SIGNAL_NEGATIVE },	 { SIGNAL_BLOCK_TOKENS, 1e9, SIGNAL_TOO_LARGE },
+		{ SIGNAL_MAX_LORA, 1e9, SIGNAL_TOO_LARGE },	 { SIGNAL_MAX_LORA, INFINITY, SIGNAL_NOT_FINITE },
 	};
 	for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
 		uint64_t id;
@@ -91,8 +91,13 @@ static void trust_falls_with_age(void **state)
 		uint64_t at, now;
 		double want;
 	} rows[] = {
-		{ 0, 10 * S, 0 },      { 10 * S, 10 * S, 1 }, { 10 * S, 11 * S + S / 2, 1 }, { 10 * S, 12 * S + S / 4, 0.5 },
-		{ 10 * S, 13 * S, 0 }, { 10 * S, 99 * S, 0 }, { 10 * S, 9 * S, 1 }, /* a clock behind: not old */
+		{ 0, 10 * S, 0 },
+		{ 10 * S, 10 * S, 1 },
+		{ 10 * S, 11 * S + S / 2, 1 },
+		{ 10 * S, 12 * S + S / 4, 0.5 },
+		{ 10 * S, 13 * S, 0 },
+		{ 10 * S, 99 * S, 0 },
+		{ 10 * S, 9 * S, 1 }, /* a clock behind: not old */
 	};
 	uint64_t id;
 	struct pool *p = one_replica(&id);
