@@ -48,8 +48,8 @@ static void on_object(void *arg, struct config_meta *m)
 	const struct config_meta *before = map_find(&l->config->by_name, key);
 	if (before) {
 		report_add(l->report, &m->at, "metadata.name",
-			   "there is a %s \"%.*s\" already in %.*s line %u; wanted another name",
-			   config_kind_name(m->kind), SPAN_ARG(m->name), SPAN_ARG(before->at.file), before->at.line);
+			   "the name \"%.*s\" is taken by the %s of %.*s line %u; wanted another name",
+			   SPAN_ARG(m->name), config_kind_name(m->kind), SPAN_ARG(before->at.file), before->at.line);
 		return;
 	}
 	key = arena_dup(&l->config->arena, key);

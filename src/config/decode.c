@@ -166,24 +166,6 @@ static void decode_bool(struct decoder *d, const struct field *f, const struct n
 		*(bool *)(void *)at = yes;
 }
 
-/* "A, B or C" of the supported words. */
-static void words_format(const char *words, char *out, size_t cap)
-{
-	struct span w, ahead = SPAN_NONE;
-	bool refused;
-	size_t used = 0;
-	out[0] = 0;
-	while (scalar_next_word(&words, &w, &refused)) {
-		if (refused)
-			continue;
-		if (ahead.n && used < cap)
-			used += (size_t)snprintf(out + used, cap - used, "%s%.*s", used ? ", " : "", SPAN_ARG(ahead));
-		ahead = w;
-	}
-	if (used < cap)
-		(void)snprintf(out + used, cap - used, "%s%.*s", used ? " or " : "", SPAN_ARG(ahead));
-}
-
 static void decode_word(struct decoder *d, const struct field *f, const struct node *n, char *at)
 {
 	if (!want_text(d, n))
@@ -192,7 +174,7 @@ static void decode_word(struct decoder *d, const struct field *f, const struct n
 	bool refused = false;
 	int i = scalar_word(n->text, f->words, &refused);
 	struct span near = i < 0 ? scalar_near(n->text, f->words) : SPAN_NONE;
-	words_format(f->words, known, sizeof known);
+	scalar_words_format(f->words, known, sizeof known);
 	if (refused)
 		decode_complain(d, n, NULL, "%.*s is not supported; wanted %s", SPAN_ARG(n->text), known);
 	else if (near.n)
@@ -208,7 +190,8 @@ static void decode_duration(struct decoder *d, const struct field *f, const stru
 {
 	(void)f;
 	struct err e = { 0 };
-	if (want_text(d, n) && config_duration_parse(n->text, (uint64_t *)(void *)at, &e))
+	if (want(d, n, node_is_text(n), "a duration such as 10s, 250ms or 1h30m") &&
+	    config_duration_parse(n->text, (uint64_t *)(void *)at, &e))
 		decode_complain(d, n, NULL, "%s", e.text);
 }
 
@@ -223,8 +206,9 @@ static void decode_time(struct decoder *d, const struct field *f, const struct n
 static void decode_label(struct decoder *d, const struct node *n, struct config_label *l)
 {
 	const char *wanted = scalar_is_label_key(n->key);
+	const struct node key = { .at = n->key_at };
 	if (wanted) {
-		report_add(d->report, &n->key_at, "", "\"%.*s\" is not valid; wanted %s", SPAN_ARG(n->key), wanted);
+		decode_complain(d, &key, NULL, "\"%.*s\" is not valid; wanted %s", SPAN_ARG(n->key), wanted);
 		return;
 	}
 	if (!want_text(d, n))
@@ -339,7 +323,7 @@ static void complain_unknown(struct decoder *d, const struct node *child, const 
 {
 	char known[NAMES_TEXT_MAX], line[NAMES_TEXT_MAX + 128];
 	struct span near = scalar_near(child->key, words);
-	words_format(words, known, sizeof known);
+	scalar_words_format(words, known, sizeof known);
 	if (near.n)
 		(void)snprintf(line, sizeof line, "unknown field; did you mean \"%.*s\"?", SPAN_ARG(near));
 	else
@@ -428,27 +412,28 @@ static void default_time(const struct field *f, char *at)
 }
 
 static const struct {
-	const char *name;
+	const char *name;   /* in the reference page */
+	const char *wanted; /* in messages */
 	void (*decode)(struct decoder *d, const struct field *f, const struct node *n, char *at);
 	void (*initial)(const struct field *f, char *at); /* NULL: all zeros is the default */
 } types[] = {
-	[F_TEXT] = { "text", decode_text, default_text },
-	[F_NUMBER16] = { "number", decode_number16, default_number16 },
-	[F_NUMBER32] = { "number", decode_number32, default_number32 },
-	[F_SIGNED32] = { "number", decode_signed32, default_signed32 },
-	[F_BOOL] = { "true or false", decode_bool, default_bool },
-	[F_WORD] = { "word", decode_word, default_number32 },
-	[F_DURATION] = { "duration", decode_duration, NULL },
-	[F_TIME] = { "time", decode_time, default_time },
-	[F_LABELS] = { "labels", decode_labels, NULL },
-	[F_STRINGS] = { "texts", decode_strings, NULL },
-	[F_BASE64] = { "base64 texts", decode_base64s, NULL },
-	[F_TEXT_OR_NUMBER] = { "name or number", decode_text_or_number, NULL },
-	[F_RECORD] = { "object", decode_object, NULL },
-	[F_LIST] = { "list", decode_list, NULL },
-	[F_OPTIONS] = { "object", decode_options, NULL },
-	[F_IGNORED] = { "anything", decode_nothing, NULL },
-	[F_UNSUPPORTED] = { "not supported", decode_unsupported, NULL },
+	[F_TEXT] = { "text", "a text", decode_text, default_text },
+	[F_NUMBER16] = { "number", "a number", decode_number16, default_number16 },
+	[F_NUMBER32] = { "number", "a number", decode_number32, default_number32 },
+	[F_SIGNED32] = { "number", "a number", decode_signed32, default_signed32 },
+	[F_BOOL] = { "`true`, `false`", "true or false", decode_bool, default_bool },
+	[F_WORD] = { "word", "a word", decode_word, default_number32 },
+	[F_DURATION] = { "duration", "a duration", decode_duration, NULL },
+	[F_TIME] = { "time", "a time", decode_time, default_time },
+	[F_LABELS] = { "labels", "labels", decode_labels, NULL },
+	[F_STRINGS] = { "texts", "texts", decode_strings, NULL },
+	[F_BASE64] = { "base64 texts", "base64 texts", decode_base64s, NULL },
+	[F_TEXT_OR_NUMBER] = { "name or number", "a name or a number", decode_text_or_number, NULL },
+	[F_RECORD] = { "object", "an object", decode_object, NULL },
+	[F_LIST] = { "list", "a list", decode_list, NULL },
+	[F_OPTIONS] = { "object", "an object", decode_options, NULL },
+	[F_IGNORED] = { "anything", "anything", decode_nothing, NULL },
+	[F_UNSUPPORTED] = { "not supported", "nothing", decode_unsupported, NULL },
 };
 
 const char *field_type_name(enum field_type type)
@@ -498,6 +483,16 @@ static void find_unknown(struct decoder *d, const struct record *rec, const stru
 	}
 }
 
+static void complain_absent(struct decoder *d, const struct field *f, const struct node *n)
+{
+	char known[NAMES_TEXT_MAX];
+	scalar_words_format(f->words ? f->words : "", known, sizeof known);
+	if (f->words)
+		decode_complain(d, n, f->name, "missing; wanted %s", known);
+	else
+		decode_complain(d, n, f->name, "missing; wanted %s (%s)", types[f->type].wanted, f->help);
+}
+
 static void decode_field(struct decoder *d, const struct field *f, const struct node *n, char *value)
 {
 	struct span name = span_str(f->name);
@@ -505,7 +500,7 @@ static void decode_field(struct decoder *d, const struct field *f, const struct 
 	set_default(f, value);
 	if (!c) {
 		if (f->flags & FIELD_REQUIRED)
-			decode_complain(d, n, f->name, "missing; wanted %s: %s", field_type_name(f->type), f->help);
+			complain_absent(d, f, n);
 		return;
 	}
 	struct crumb here = { d->path, name, 0 };

@@ -101,13 +101,15 @@ static void complain_kind(struct decoder *d, const struct node *doc, struct span
 		used += (size_t)snprintf(words + used, sizeof words - used, "%s%s", i ? " " : "", config_kinds[i].name);
 	struct span near = scalar_near(kind, words);
 	const struct node *at = child_or_self(doc, "kind");
+	char known[WORDS_MAX];
+	scalar_words_format(words, known, sizeof known);
 	if (scalar_word(kind, later, &refused) >= 0)
-		decode_complain(d, at, "kind", "%.*s is not supported; wanted one of: %s", SPAN_ARG(kind), words);
+		decode_complain(d, at, "kind", "%.*s is not supported; wanted %s", SPAN_ARG(kind), known);
 	else if (near.n)
 		decode_complain(d, at, "kind", "unknown kind \"%.*s\"; did you mean \"%.*s\"?", SPAN_ARG(kind),
 				SPAN_ARG(near));
 	else
-		decode_complain(d, at, "kind", "unknown kind \"%.*s\"; wanted one of: %s", SPAN_ARG(kind), words);
+		decode_complain(d, at, "kind", "unknown kind \"%.*s\"; wanted %s", SPAN_ARG(kind), known);
 }
 
 static const struct kind_row *kind_row_of(struct span kind)

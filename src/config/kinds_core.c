@@ -3,6 +3,7 @@
 #include "config/kinds.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 /* A list of these is a list of bare texts. */
 static const struct field address_text_fields[] = {
@@ -181,22 +182,25 @@ static const char *address_wanted(uint32_t type, struct span text)
 	return fits ? NULL : type == CONFIG_ADDRESS_IPV4 ? "an IPv4 address" : "an IPv6 address";
 }
 
-/* ready, where it is not said, follows from the API's own default; serving from ready. */
+static void check_address(struct decoder *d, const struct config_endpoint_slice *s, uint32_t i, uint32_t k)
+{
+	const struct config_header_name *a = &s->endpoints[i].addresses[k];
+	const char *wanted = a->text.n ? address_wanted(s->address_type, a->text) : NULL;
+	const struct node where = { .at = a->at };
+	char path[64];
+	(void)snprintf(path, sizeof path, "endpoints[%u].addresses[%u]", i, k);
+	if (wanted)
+		decode_complain(d, &where, path, "\"%.*s\" is not of the slice's addressType; wanted %s",
+				SPAN_ARG(a->text), wanted);
+}
+
 static void finish_slice(struct decoder *d, const struct node *n, void *value)
 {
-	struct config_endpoint_slice *s = value;
+	const struct config_endpoint_slice *s = value;
 	(void)n;
-	for (uint32_t i = 0; i < s->endpoint_count; i++) {
-		for (uint32_t k = 0; k < s->endpoints[i].address_count; k++) {
-			const struct config_header_name *a = &s->endpoints[i].addresses[k];
-			const char *wanted = a->text.n ? address_wanted(s->address_type, a->text) : NULL;
-			const struct node where = { .at = a->at };
-			if (wanted)
-				decode_complain(d, &where, "endpoints.addresses",
-						"\"%.*s\" is not of the slice's addressType; wanted %s",
-						SPAN_ARG(a->text), wanted);
-		}
-	}
+	for (uint32_t i = 0; i < s->endpoint_count; i++)
+		for (uint32_t k = 0; k < s->endpoints[i].address_count; k++)
+			check_address(d, s, i, k);
 }
 static const struct field endpoint_slice_fields[] = {
 	HEAD_FIELDS,

@@ -271,13 +271,14 @@ static const struct record record_modifier = { .name = "modifier",
 					       FIELDS(modifier_fields) };
 
 static const char instead_of_filter[] = "RequestHeaderModifier or ResponseHeaderModifier";
+static const char filter_types[] = "RequestHeaderModifier ResponseHeaderModifier !RequestMirror !RequestRedirect "
+				   "!URLRewrite !ExtensionRef !CORS !ExternalAuth";
 static const struct field filter_fields[] = {
 	{ .name = "type",
 	  .type = F_WORD,
 	  .flags = FIELD_REQUIRED,
 	  .at = offsetof(struct config_filter, type),
-	  .words = "RequestHeaderModifier ResponseHeaderModifier !RequestMirror !RequestRedirect !URLRewrite "
-		   "!ExtensionRef !CORS !ExternalAuth",
+	  .words = filter_types,
 	  .help = "RequestHeaderModifier or ResponseHeaderModifier" },
 	{ .name = "requestHeaderModifier",
 	  .type = F_RECORD,
@@ -307,8 +308,10 @@ static void finish_filter(struct decoder *d, const struct node *n, void *value)
 	bool request = f->type == CONFIG_FILTER_REQUEST_HEADERS;
 	const char *mine = request ? "requestHeaderModifier" : "responseHeaderModifier";
 	const char *other = request ? "responseHeaderModifier" : "requestHeaderModifier";
-	if (!tree_child(n, SPAN("type")))
-		return;
+	const struct node *type = tree_child(n, SPAN("type"));
+	bool refused = false;
+	if (!type || scalar_word(type->text, filter_types, &refused) < 0 || refused)
+		return; /* complained of already */
 	if (!(request ? f->has_request : f->has_response))
 		decode_complain(d, n, mine, "missing; wanted what the filter's type names");
 	if (request ? f->has_response : f->has_request)

@@ -105,9 +105,9 @@ static int reference_fields(const struct record *rec, const char *path, struct b
 	for (uint32_t i = 0; i < rec->field_count && !r; i++) {
 		const struct field *f = &rec->fields[i];
 		char below[NAME_PATH_MAX];
-		if (!strcmp(f->name, "apiVersion") || !strcmp(f->name, "kind") || !strcmp(f->name, "metadata"))
-			if (rec->size)
-				continue;
+		if (!*path &&
+		    (!strcmp(f->name, "apiVersion") || !strcmp(f->name, "kind") || !strcmp(f->name, "metadata")))
+			continue; /* said once, at the head of the page */
 		(void)snprintf(below, sizeof below, "%s%s%s%s", path, *path ? "." : "", f->name,
 			       f->type == F_LIST ? "[]" : "");
 		r = reference_field(f, below, scope, out);

@@ -77,14 +77,20 @@ static void check_gateway_ref(struct loading *l, const struct config_ref *ref, c
 			   SPAN_ARG(ref->name), SPAN_ARG(ref->section_name));
 }
 
+static void complain_name(struct loading *l, const struct config_listener *a, uint32_t i)
+{
+	char path[CHECK_PATH_MAX];
+	(void)snprintf(path, sizeof path, "spec.listeners[%u].name", i);
+	report_add(l->report, &a->at, path, "\"%.*s\" stands twice; wanted another name", SPAN_ARG(a->name));
+}
+
 static void check_gateway(struct loading *l, const struct config_gateway *g)
 {
 	for (uint32_t i = 0; i < g->listener_count; i++) {
 		const struct config_listener *a = &g->listeners[i];
 		for (uint32_t k = 0; k < i; k++)
 			if (a->name.n && span_eq(a->name, g->listeners[k].name))
-				report_add(l->report, &a->at, "spec.listeners",
-					   "the name \"%.*s\" stands twice; wanted another", SPAN_ARG(a->name));
+				complain_name(l, a, i);
 	}
 }
 

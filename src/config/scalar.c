@@ -3,9 +3,19 @@
 #include "config/scalar.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <time.h>
 
-enum { NEAR_BYTES_MAX = 64, DNS_LABEL_MAX = 63, DNS_NAME_MAX = 253, PATH_BYTES_MAX = 1024, MODEL_BYTES_MAX = 256 };
+enum {
+	NEAR_BYTES_MAX = 64,
+	NEAR_PART_MIN = 3,
+	NEAR_EDITS_MIN = 2,
+	NEAR_EDITS_MAX = 4,
+	DNS_LABEL_MAX = 63,
+	DNS_NAME_MAX = 253,
+	PATH_BYTES_MAX = 1024,
+	MODEL_BYTES_MAX = 256
+};
 
 static bool is_digit(char c)
 {
@@ -65,25 +75,48 @@ bool scalar_next_word(const char **words, struct span *ret, bool *ret_refused)
 	return true;
 }
 
+/* A beginning ("prot" for "protocol") is nearer than any slip, an end ("Prefix" for "PathPrefix") as near as one. */
+static uint32_t nearness(struct span text, struct span word)
+{
+	if (text.n >= NEAR_PART_MIN && span_starts(word, text))
+		return 0;
+	if (text.n >= NEAR_PART_MIN && span_ends(word, text))
+		return 1;
+	uint32_t d = scalar_distance(text, word);
+	return d < word.n ? d : UINT32_MAX;
+}
+
 struct span scalar_near(struct span text, const char *words)
 {
 	struct span best = SPAN_NONE, w;
-	uint32_t best_distance = text.n < 6 ? 2 : (uint32_t)text.n / 3;
+	uint32_t limit = (uint32_t)text.n / 3, best_distance = UINT32_MAX;
 	bool refused;
-	if (best_distance > 4)
-		best_distance = 4;
-	best_distance++;
+	limit = limit < NEAR_EDITS_MIN ? NEAR_EDITS_MIN : least(limit, NEAR_EDITS_MAX);
 	while (scalar_next_word(&words, &w, &refused)) {
-		uint32_t d = refused ? UINT32_MAX : scalar_distance(text, w);
-		/* a beginning ("prot" for "protocol") is as near as a slip */
-		if (!refused && text.n >= 3 && span_starts(w, text))
-			d = least(d, 1);
-		if (d < best_distance && d < w.n) {
+		uint32_t d = refused ? UINT32_MAX : nearness(text, w);
+		if (d <= limit && (d < best_distance || (d == best_distance && w.n < best.n))) {
 			best_distance = d;
 			best = w;
 		}
 	}
 	return best;
+}
+
+void scalar_words_format(const char *words, char *out, size_t cap)
+{
+	struct span w, ahead = SPAN_NONE;
+	bool refused;
+	size_t used = 0;
+	out[0] = 0;
+	while (scalar_next_word(&words, &w, &refused)) {
+		if (refused)
+			continue;
+		if (ahead.n && used < cap)
+			used += (size_t)snprintf(out + used, cap - used, "%s%.*s", used ? ", " : "", SPAN_ARG(ahead));
+		ahead = w;
+	}
+	if (used < cap)
+		(void)snprintf(out + used, cap - used, "%s%.*s", used ? " or " : "", SPAN_ARG(ahead));
 }
 
 int scalar_word(struct span text, const char *words, bool *ret_refused)

@@ -5,10 +5,11 @@
 
 #include "base/base.h"
 
-/* Of the names in `words` (separated by blanks), the nearest to `text` by edit distance; SPAN_NONE when none is near
- * enough to be a slip of the keyboard (a third of its length, one at least). Case counts as half an edit less: "Http"
- * is next to "HTTP". */
+/* Of the names in `words` (separated by blanks), the nearest to `text`: one that begins with it, else one that ends
+ * with it or is few edits away (a third of its length, two at least and four at most); SPAN_NONE when none is. */
 struct span scalar_near(struct span text, const char *words);
+/* "A, B or C" of the words that are supported, NUL-terminated and cut at `cap`. */
+void scalar_words_format(const char *words, char *out, size_t cap);
 /* How far apart two texts are: insertions, deletions, changes and swaps of neighbours, without case. Texts over 64
  * bytes are never near. */
 uint32_t scalar_distance(struct span a, struct span b);

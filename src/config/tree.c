@@ -7,6 +7,8 @@
 
 #include <yaml.h>
 
+enum { PATH_TEXT_MAX = 512 };
+
 /* The reading of one source. */
 struct reader {
 	struct arena *arena;
@@ -26,10 +28,29 @@ static struct config_position position(const struct reader *rd, yaml_mark_t m)
 	return (struct config_position){ rd->file, (uint32_t)m.line + 1, (uint32_t)m.column + 1 };
 }
 
+/* Where the reading is: the keys and places of the open maps and lists, and the key whose value comes. */
+static void path_format(const struct reader *rd, char out[PATH_TEXT_MAX])
+{
+	size_t used = 0;
+	out[0] = 0;
+	for (uint32_t i = 1; i <= rd->depth && used < PATH_TEXT_MAX; i++) {
+		const struct node *up = rd->stack[i - 1], *n = i < rd->depth ? rd->stack[i] : NULL;
+		struct span key = n ? n->key : rd->key ? rd->key->text : SPAN_NONE;
+		if (up->type == NODE_LIST)
+			used += (size_t)snprintf(out + used, PATH_TEXT_MAX - used, "[%u]",
+						 n ? up->count - 1 : up->count);
+		else if (key.n)
+			used += (size_t)snprintf(out + used, PATH_TEXT_MAX - used, "%s%.*s", used ? "." : "",
+						 SPAN_ARG(key));
+	}
+}
+
 static int refuse(struct reader *rd, yaml_mark_t m, const char *what)
 {
 	struct config_position at = position(rd, m);
-	report_add(rd->report, &at, "", "%s", what);
+	char path[PATH_TEXT_MAX];
+	path_format(rd, path);
+	report_add(rd->report, &at, path, "%s", what);
 	return -PS_ECONFIG;
 }
 
@@ -123,7 +144,6 @@ static int refuse_extras(struct reader *rd, const yaml_event_t *ev, const yaml_c
 	return 0;
 }
 
-/* Keys seen before in this map. Long maps (labels, data) are searched by a hash map in node_close. */
 static int take_key(struct reader *rd, const yaml_event_t *ev, struct node *n)
 {
 	if (n->plain && span_eq(n->text, SPAN("<<")))
@@ -171,24 +191,36 @@ static int open_node(struct reader *rd, const yaml_event_t *ev, enum node_type t
 	return 0;
 }
 
-static int close_node(struct reader *rd, const yaml_event_t *ev)
+static void complain_twice(struct reader *rd, const struct node *again, const struct node *before)
 {
-	struct node *n = rd->stack[--rd->depth];
-	if (n->type != NODE_MAP)
-		return 0;
+	char path[PATH_TEXT_MAX];
+	path_format(rd, path);
+	report_add(rd->report, &again->key_at, path, "\"%.*s\" stands twice in this object; the first is in line %u",
+		   SPAN_ARG(again->key), before->key_at.line);
+}
+
+/* A map is looked through when it is whole. */
+static int close_map(struct reader *rd, const yaml_event_t *ev, const struct node *n)
+{
 	struct map seen;
 	map_init(&seen, TREE_NODES_MAX);
 	int r = 0;
 	for (struct node *c = n->first; c && !r; c = c->next) {
 		const struct node *before = map_find(&seen, c->key);
 		if (before)
-			report_add(rd->report, &c->key_at, "",
-				   "\"%.*s\" stands twice in this object; the first is in line %u", SPAN_ARG(c->key),
-				   before->key_at.line);
+			complain_twice(rd, c, before);
 		else if ((r = map_put(&seen, c->key, c)))
 			(void)refuse(rd, ev->start_mark, "too large: no memory is left to read it");
 	}
 	map_free(&seen);
+	return r;
+}
+
+static int close_node(struct reader *rd, const yaml_event_t *ev)
+{
+	const struct node *n = rd->stack[rd->depth - 1];
+	int r = n->type == NODE_MAP ? close_map(rd, ev, n) : 0;
+	rd->depth--;
 	return r;
 }
 
