@@ -187,11 +187,11 @@ static bool see_event(struct openai_answer *a, const struct sse_event *ev, struc
 static struct span usage_cut(const struct answer_doc *d, struct span data)
 {
 	size_t from = d->usage_at, to = d->usage_behind;
-	while (from && (data.p[from - 1] == ' ' || data.p[from - 1] == '\t'))
+	while (from && scan_is_space(data.p[from - 1]))
 		from--;
 	if (from && data.p[from - 1] == ',')
 		return span_of(data.p + from - 1, to - from + 1);
-	while (to < data.n && (data.p[to] == ' ' || data.p[to] == '\t'))
+	while (to < data.n && scan_is_space(data.p[to]))
 		to++;
 	if (to < data.n && data.p[to] == ',')
 		to++;

@@ -656,11 +656,6 @@ static inline bool in_token(const struct scan *s)
 	return s->state == ST_STRING || s->state == ST_NUMBER || s->state == ST_WORD;
 }
 
-static inline bool is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 void scan_init(struct scan *s, scan_sink *sink, void *arg)
 {
 	memset(s, 0, sizeof *s);
@@ -675,7 +670,7 @@ int scan_feed(struct scan *s, struct span in)
 	s->base = in.p;
 	while (s->failed == 0) {
 		if (!in_token(s))
-			while (p < end && is_space(*p))
+			while (p < end && scan_is_space(*p))
 				p++;
 		if (p == end)
 			break;

@@ -72,6 +72,11 @@ static inline bool scan_in_array(const struct scan *s)
 {
 	return s->depth && !(s->objects >> (s->depth - 1) & 1);
 }
+/* JSON's white space. */
+static inline bool scan_is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 /* Words for the error a scan ended with; returns it. */
 int scan_explain(const struct scan *s, struct err *e);
 

@@ -250,11 +250,11 @@ void answer_doc_feed(struct answer_doc *d, struct span in)
 static const char *value_of(struct span json, const char *p)
 {
 	const char *end = json.p + json.n;
-	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+	while (p < end && scan_is_space(*p))
 		p++;
 	if (p == end || *p++ != ':')
 		return NULL;
-	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+	while (p < end && scan_is_space(*p))
 		p++;
 	return p < end ? p : NULL;
 }
