@@ -539,7 +539,6 @@ static int make_control(struct serve *sv, struct err *e)
 							     .flags = &sv->flags,
 							     .sink = proxy_sink(),
 							     .probe = sv->probe,
-							     .signals = sv->signals_loop,
 							     .on_snapshot = on_snapshot,
 							     .on_settled = on_settled,
 							     .arg = sv });
@@ -617,14 +616,14 @@ static void unmake(struct serve *sv)
 		stop_loop(sv->workers[i].loop, sv->workers[i].started);
 	if (sv->admin)
 		admin_free(sv->admin);
-	if (sv->probe)
-		probe_free(sv->probe);
 	for (uint32_t i = 0; i < sv->worker_count; i++) {
 		proxy_free(sv->workers[i].proxy);
 		loop_free(sv->workers[i].loop);
 	}
 	if (sv->control)
 		control_free(sv->control);
+	if (sv->probe)
+		probe_free(sv->probe);
 	free_loop(sv->control_loop);
 	free_loop(sv->signals_loop);
 	remove_pid_file(sv);

@@ -322,11 +322,7 @@ struct control *control_new(const struct control_options *o)
 		free(c);
 		return NULL;
 	}
-	pools_init(&c->pools, &(struct pools_surroundings){ .loop = o->loop,
-							    .names = c->names,
-							    .sink = o->sink,
-							    .probe = o->probe,
-							    .signals = o->signals });
+	pools_init(&c->pools, c->names, o->sink, o->probe);
 	c->body_memory_bytes = memory_limit_bytes("/proc", "/sys") / 4;
 	tm_set(tm_plain(TM_BODY_MEMORY_LIMIT), (double)c->body_memory_bytes);
 	c->reload.deliver = on_reload;

@@ -21,9 +21,7 @@ struct control_options {
 	struct loop *loop;
 	const struct serve_flags *flags;
 	const struct gate_sink *sink; /* for requests that a change of replicas lets go */
-	/* Who asks replicas, and its loop; NULL, both: nobody does. */
-	struct probe *probe;
-	struct loop *signals;
+	struct probe *probe;	      /* who asks replicas; must live longer than control. NULL: nobody does */
 	/* A new snapshot is in force. Borrowed during the call: take a reference for each worker. */
 	void (*on_snapshot)(void *arg, struct snapshot *s);
 	/* Once: the first configuration's names have been asked, or 2 s have passed. */

@@ -14,11 +14,10 @@ struct member {
 	uint64_t seen; /* the round that last wanted it */
 };
 
-void pools_init(struct pools *r, const struct pools_surroundings *at)
+void pools_init(struct pools *r, struct names *names, const struct gate_sink *sink, struct probe *probe)
 {
-	*r = (struct pools){ .at = *at };
+	*r = (struct pools){ .names = names, .sink = sink, .probe = probe };
 	map_init(&r->all, POOLS_MAX);
-	list_init(&r->leaving);
 }
 
 /* ---- pools ---- */
@@ -53,25 +52,20 @@ static void live_pool_free(struct live_pool *p)
 	free(p);
 }
 
-static struct live_pool *live_pool_new(const struct pools *r, const struct config_pool *from, struct err *e)
+static struct live_pool *live_pool_new(const struct config_pool *from, struct err *e)
 {
 	struct live_pool *p = calloc(1, sizeof *p);
 	if (!p)
 		return NULL;
 	struct pool_options o = options_of(from);
-	list_init(&p->leaving);
 	map_init(&p->members, POOL_REPLICAS_MAX);
 	span_copy(p->name, sizeof p->name, from->name);
 	p->pool = pool_new(&o);
 	p->gate = p->pool ? gate_new(p->pool, NULL, rng_entropy(), e) : NULL;
-	if (!p->gate) {
-		live_pool_free(p);
-		return NULL;
-	}
-	p->probed = (struct probed){
-		.signals = r->at.signals, .probe = r->at.probe, .gate = p->gate, .home = r->at.loop
-	};
-	return p;
+	if (p->gate)
+		return p;
+	live_pool_free(p);
+	return NULL;
 }
 
 static struct live_pool *pool_prepare(struct pools *r, const struct config_pool *from, struct err *e)
@@ -79,7 +73,7 @@ static struct live_pool *pool_prepare(struct pools *r, const struct config_pool 
 	struct live_pool *p = map_find(&r->all, from->name);
 	if (p)
 		return p;
-	p = live_pool_new(r, from, e);
+	p = live_pool_new(from, e);
 	if (p && map_put(&r->all, span_str(p->name), p) == 0)
 		return p;
 	if (p)
@@ -122,7 +116,6 @@ static void want_new(struct round *r, const char *text, struct span name, const 
 		free(m);
 		return;
 	}
-	probed_replica_added(&r->to->probed, m->id, a);
 	log_event(LOG_INFO, "replica_added", "pool", r->to->name, "address", text, NULL);
 }
 
@@ -141,7 +134,7 @@ static void want(struct round *r, struct span name, const struct address *a)
 static int want_name(struct round *r, const struct config_endpoint *ep)
 {
 	struct name_answer known;
-	int result = names_find(r->pools->at.names, ep->host, &known);
+	int result = names_find(r->pools->names, ep->host, &known);
 	if (result < 0)
 		return result;
 	for (uint32_t i = 0; i < known.count; i++) {
@@ -182,7 +175,6 @@ static void remove_rest(struct round *r)
 {
 	for (struct member *m = not_seen(r->to, r->number); m; m = not_seen(r->to, r->number)) {
 		(void)map_take(&r->to->members, span_str(m->text));
-		probed_replica_removed(&r->to->probed, m->id);
 		if (pool_removed(r->to->pool, m->id, r->now) == 0)
 			log_event(LOG_INFO, "replica_removed", "pool", r->to->name, "address", m->text, NULL);
 		free(m);
@@ -198,8 +190,36 @@ static void replicas_apply(struct pools *all, struct live_pool *p, const struct 
 		remove_rest(&r);
 	else /* what could not be read whole removes nobody */
 		log_event(LOG_ERROR, "replicas_failed", "pool", p->name, "reason", error_row(result)->text, NULL);
-	if (all->at.sink) /* a replica that came may be open for what is held */
-		gate_advance(p->gate, now, all->at.sink);
+	if (all->sink) /* a replica that came may be open for what is held */
+		gate_advance(p->gate, now, all->sink);
+}
+
+/* ---- what is asked of replicas ---- */
+
+static struct probe_policy policy_of(const struct config_pool_options *o)
+{
+	static const enum engine_kind engines[] = { [CONFIG_ENGINE_AUTO] = ENGINE_UNKNOWN,
+						    [CONFIG_ENGINE_VLLM] = ENGINE_VLLM,
+						    [CONFIG_ENGINE_SGLANG] = ENGINE_SGLANG,
+						    [CONFIG_ENGINE_NONE] = ENGINE_NONE };
+	struct probe_policy p = probe_policy_default();
+	p.engine = engines[o->engine];
+	p.metrics_interval_ns = o->signal_interval_ns;
+	p.health_interval_ns = o->health_interval_ns;
+	p.timeout_ns = o->health_timeout_ns;
+	span_copy(p.metrics_path, sizeof p.metrics_path, span_str(o->metrics_path));
+	span_copy(p.health_path, sizeof p.health_path, span_str(o->health_path));
+	span_copy(p.models_path, sizeof p.models_path, span_str(o->models_path));
+	return p;
+}
+
+/* A pool that cannot be probed serves all the same, by what the gateway sees of it. */
+static void probe_apply(struct pools *r, struct live_pool *p, const struct config_pool_options *o)
+{
+	struct probe_policy policy = policy_of(o);
+	int result = r->probe ? probe_pool_set(r->probe, p->gate, &policy) : 0;
+	if (result < 0)
+		log_event(LOG_WARN, "pool_not_probed", "pool", p->name, "reason", error_row(result)->text, NULL);
 }
 
 void pools_apply(struct pools *r, const struct config *c, uint64_t generation, uint64_t now)
@@ -212,10 +232,10 @@ void pools_apply(struct pools *r, const struct config *c, uint64_t generation, u
 		struct pool_options o = options_of(from);
 		pool_configure(p->pool, &o);
 		p->generation = generation;
-		probed_configure(&p->probed, &from->options);
 		replicas_apply(r, p, c, i, now);
+		probe_apply(r, p, &from->options);
 	}
-	names_sweep(r->at.names);
+	names_sweep(r->names);
 }
 
 void pools_refresh(struct pools *r, const struct config *c, uint64_t now)
@@ -239,28 +259,18 @@ static struct live_pool *older_than(struct pools *r, uint64_t oldest)
 	return NULL;
 }
 
-static void on_left(struct mail *m)
-{
-	struct live_pool *p = container_of(m, struct live_pool, probed.left);
-	list_remove(&p->leaving);
-	live_pool_free(p);
-}
-
 void pools_sweep(struct pools *r, uint64_t oldest)
 {
 	for (struct live_pool *p = older_than(r, oldest); p; p = older_than(r, oldest)) {
 		(void)map_take(&r->all, span_str(p->name));
-		list_push_back(&r->leaving, &p->leaving);
-		probed_leave(&p->probed, on_left);
+		if (r->probe)
+			probe_pool_remove(r->probe, p->gate);
+		live_pool_free(p);
 	}
 }
 
 void pools_free(struct pools *r)
 {
-	uint32_t i = 0;
-	for (struct live_pool *p = map_next(&r->all, &i); p; p = map_next(&r->all, &i))
-		live_pool_free(p);
-	list_each (it, next, &r->leaving)
-		live_pool_free(container_of(it, struct live_pool, leaving));
+	pools_sweep(r, UINT64_MAX);
 	map_free(&r->all);
 }

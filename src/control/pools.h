@@ -5,8 +5,8 @@
 
 #include "config/config.h"
 #include "control/names.h"
-#include "control/probing.h"
 #include "gate/gate.h"
+#include "probe/probe.h"
 
 enum { POOLS_MAX = 10000 };
 
@@ -18,26 +18,17 @@ struct live_pool {
 	struct map members;  /* address text -> struct member: the replicas it was given */
 	uint64_t generation; /* of the newest configuration that names it */
 	uint64_t rounds;     /* comparisons of its replicas so far */
-	struct probed probed;
-	struct list leaving; /* in pools.leaving, once it is in no configuration */
 };
 
-/* What the register works with; all of it borrowed. */
-struct pools_surroundings {
-	struct loop *loop; /* control's */
+/* Names and sink are borrowed; probe too. */
+struct pools {
+	struct map all; /* name -> struct live_pool */
 	struct names *names;
 	const struct gate_sink *sink; /* for held requests that a new replica lets go; NULL: nothing is ever held */
-	struct probe *probe;	      /* NULL, with its loop: no replica is asked anything */
-	struct loop *signals;
+	struct probe *probe;	      /* is told of every pool; NULL: no replica is asked anything */
 };
 
-struct pools {
-	struct pools_surroundings at;
-	struct map all;	     /* name -> struct live_pool */
-	struct list leaving; /* the prober has still to forget them */
-};
-
-void pools_init(struct pools *r, const struct pools_surroundings *at);
+void pools_init(struct pools *r, struct names *names, const struct gate_sink *sink, struct probe *probe);
 /* Makes the pools of a configuration that are not there yet and fills `live`, one row per pool of it. Existing ones are
  * not touched, so that a configuration refused later has changed nothing. 0 or -PS_ENOMEM. */
 int pools_prepare(struct pools *r, const struct config *c, struct snapshot_live *live, struct err *e) MUST_CHECK;
@@ -48,7 +39,6 @@ void pools_refresh(struct pools *r, const struct config *c, uint64_t now);
 /* Lets go of the pools that no configuration from `oldest` on names; they are freed when the prober has forgotten them.
  */
 void pools_sweep(struct pools *r, uint64_t oldest);
-/* The loops must have ended. */
 void pools_free(struct pools *r);
 
 #endif

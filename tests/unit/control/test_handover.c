@@ -42,17 +42,17 @@ static int accept_and_greet(struct inheritance *in)
 static int next_generation(const char *role)
 {
 	struct inheritance in;
+	int r = 0;
 	if (inheritance_take(&in) < 0 || getenv("PENSTOCK_SOCKETS") || getenv("PENSTOCK_READY"))
 		return 1;
 	if (strcmp(role, "greets") == 0)
-		return accept_and_greet(&in);
+		r = accept_and_greet(&in);
 	if (strcmp(role, "hangs") == 0)
 		pause();
-	if (strcmp(role, "counts") == 0) { /* ready only if it sees one living ancestor */
-		if (inheritance_ancestors(&in) == 1)
-			inheritance_ready(&in);
-	}
-	return 0; /* "dies" */
+	if (strcmp(role, "counts") == 0 && inheritance_ancestors(&in) == 1) /* ready only with one living ancestor */
+		inheritance_ready(&in);
+	inheritance_free(&in);
+	return r; /* "dies": without a word */
 }
 
 /* ---- the old one ---- */
