@@ -11,15 +11,15 @@ enum {
 	PORT_DIGITS = 5,
 };
 
-/* An IPv6 address between brackets. No zone: it means something on the client's machine only. */
+/* "[" IPv6 address "]", of which the "[" has been seen. No zone: it means something on the client's machine only. */
 static bool is_literal(struct span s)
 {
 	char z[INET6_ADDRSTRLEN];
 	struct in6_addr a;
-	if (s.n < 2 || s.p[0] != '[' || s.p[s.n - 1] != ']' || s.n - 2 >= sizeof z)
+	if (s.p[s.n - 1] != ']' || s.n - 2 >= sizeof z)
 		return false;
 	span_copy(z, sizeof z, span_of(s.p + 1, s.n - 2));
-	return strlen(z) == s.n - 2 && inet_pton(AF_INET6, z, &a) == 1;
+	return inet_pton(AF_INET6, z, &a) == 1;
 }
 
 /* uri-host [ ":" port ] (RFC 3986 §3.2). Narrower for names: no sub-delims and no escapes, which no
@@ -96,7 +96,7 @@ static int read_target(struct h1_head *h, const struct h1_input *in)
 		h->authority = t;
 		return is_authority(t, true) ? 0 : h1_bad(in, "CONNECT needs host:port");
 	}
-	if (t.n && t.p[0] == '/')
+	if (t.p[0] == '/')
 		return split_path(h, in, t);
 	if (h->method == H1_OPTIONS && span_eq(t, SPAN("*"))) {
 		h->path = t;

@@ -76,8 +76,9 @@ static const struct {
 	{ TEXT("1\r\na\r\n0\r\nX-Sum: 1\r\nY:\t2  3 \t\r\nZ:\r\n\r\n"), "a", "X-Sum: 1\r\nY: 2  3\r\nZ: \r\n", 0 },
 	{ TEXT("0\r\nContent-Length: 5\r\nX: 1\r\nTransfer-Encoding: x\r\nhost: a\r\nAuthorization: b\r\n"
 	       "Connection: close\r\nTrailer: x\r\nContent-Type: t\r\nContent-Range: r\r\nX-Forwarded-For: f\r\n"
-	       "x-gateway-destination-endpoint: e\r\nSet-Cookie: c\r\nIf-Match: m\r\nKeep-Alive: k\r\nY: 2\r\n\r\n"),
-	  "", "X: 1\r\nY: 2\r\n", 0 },
+	       "x-gateway-destination-endpoint: e\r\nSet-Cookie: c\r\nIf-Match: m\r\nKeep-Alive: k\r\n"
+	       "Date: d\r\nRetry-After: 1\r\nif-range: x\r\nVary: x\r\nVary-x: 3\r\nY: 2\r\n\r\n"),
+	  "", "X: 1\r\nVary-x: 3\r\nY: 2\r\n", 0 },
 };
 
 static void any_split_decodes_alike(void **state)
