@@ -5,8 +5,6 @@
  */
 #include "telemetry/telemetry.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 
 enum {
 	PARENT_LENGTH = 55,
@@ -77,6 +75,12 @@ void trace_begin(struct trace *t, struct span traceparent, struct rng *r)
 
 void trace_format(const struct trace *t, char out[56])
 {
-	(void)snprintf(out, PARENT_LENGTH + 1, "00-%016" PRIx64 "%016" PRIx64 "-%016" PRIx64 "-%02x", t->trace_hi,
-		       t->trace_lo, t->span, (unsigned)t->flags);
+	memcpy(out, "00-", 3);
+	text_hex(out + 3, t->trace_hi, 16);
+	text_hex(out + 19, t->trace_lo, 16);
+	out[35] = '-';
+	text_hex(out + 36, t->span, 16);
+	out[52] = '-';
+	text_hex(out + 53, t->flags, 2);
+	out[PARENT_LENGTH] = '\0';
 }
