@@ -107,7 +107,7 @@ static int add_facts(struct buf *b, const struct openai_facts *f)
 /* The chain is seeded by the model alone, so that two bodies can be compared. */
 static int show(struct openai_scan *s)
 {
-	struct span model = openai_scan_facts(s, 0)->model;
+	struct span model = openai_scan_peek(s)->model;
 	struct buf out;
 	buf_init(&out, OUT_MAX_BYTES);
 	int r = add_facts(&out, openai_scan_facts(s, hash_bytes(model)));

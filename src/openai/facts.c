@@ -254,6 +254,7 @@ static int explain(const struct openai_scan *s, int r, struct err *e)
 int openai_scan_feed(struct openai_scan *s, struct span bytes, struct err *e)
 {
 	s->err = e;
+	s->chain_fresh = false;
 	int r = scan_feed(&s->json, bytes);
 	s->err = NULL;
 	return r < 0 ? explain(s, r, e) : 0;
@@ -298,22 +299,37 @@ static void find_splice(const struct openai_scan *s, struct openai_facts *f)
 	}
 }
 
+/* Room for the chain; the old one's, when it has as many blocks. */
+static bool make_room(struct openai_facts *f, uint32_t n)
+{
+	if (f->chain && f->chain_len == n)
+		return true;
+	free(f->chain);
+	f->chain = n ? malloc(n * sizeof *f->chain) : NULL;
+	f->chain_len = f->chain ? n : 0;
+	return f->chain != NULL;
+}
+
 static void make_chain(struct openai_scan *s, uint64_t seed)
 {
 	struct openai_facts *f = &s->facts;
-	free(f->chain);
-	f->chain_len = 0;
-	f->chain = s->blocks.n ? malloc(s->blocks.n * sizeof *f->chain) : NULL;
-	if (!f->chain)
+	if ((f->chain && s->chain_fresh && s->chain_seed == seed) || !make_room(f, s->blocks.n))
 		return;
-	f->chain_len = s->blocks.n;
 	blocks_chain(&s->blocks, s->salted ? hash_mix(seed, s->salt) : seed, f->chain);
+	s->chain_seed = seed;
+	s->chain_fresh = true;
 }
 
 const struct openai_facts *openai_scan_facts(struct openai_scan *s, uint64_t seed)
 {
 	find_splice(s, &s->facts);
 	make_chain(s, seed);
+	return &s->facts;
+}
+
+const struct openai_facts *openai_scan_peek(struct openai_scan *s)
+{
+	find_splice(s, &s->facts);
 	return &s->facts;
 }
 

@@ -129,6 +129,8 @@ struct openai_scan {
 	const struct rule *rule;       /* of the value in progress, or about to come */
 	const struct rule *value_rule; /* not NULL: events go to `value` */
 	struct value_hash *value;      /* allocated at first use */
+	bool chain_fresh;	       /* nothing was fed since facts.chain was made … */
+	uint64_t chain_seed;	       /* … with this seed */
 	uint64_t salt;
 	struct blocks blocks;
 	struct buf held[HELD_COUNT];

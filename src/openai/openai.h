@@ -64,9 +64,13 @@ int openai_scan_feed(struct openai_scan *s, struct span bytes, struct err *e) MU
 int openai_scan_end(struct openai_scan *s, struct err *e) MUST_CHECK;
 /* The facts: complete after openai_scan_end; before it, what is known so far (bodies beyond body-hold). The chain is
  * final for what was fed. `seed` is mixed in front of it: use it for model, adapter (the cache salt is in it already).
- * Borrowed until the next call; without memory for the chain its length is 0, which costs a cache hit and nothing else.
+ * Borrowed until the next call with another seed or more bytes; without memory for the chain its length is 0, which
+ * costs a cache hit and nothing else.
  */
 const struct openai_facts *openai_scan_facts(struct openai_scan *s, uint64_t seed);
+/* The same without (re)making the chain, which stays as the last openai_scan_facts made it: for the model's name and
+ * such. */
+const struct openai_facts *openai_scan_peek(struct openai_scan *s);
 /* Moves the chain of the last openai_scan_facts out; the caller frees it. NULL and 0 when it is empty. */
 uint64_t *openai_scan_chain_take(struct openai_scan *s, uint32_t *ret_len);
 /* NULL is allowed. */
