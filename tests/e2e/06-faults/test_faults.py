@@ -3,7 +3,7 @@ import json
 import time
 
 from harness import http
-from harness.replica import chat_answer, chat_event, chunked, whole
+from harness.replica import chat_answer, chat_event, chunked, says, whole
 
 GOOD = chat_answer().encode()
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -34,7 +34,7 @@ BROKEN_HEADS = {
 
 def test_broken_heads_are_502(t):
     for name, data in BROKEN_HEADS.items():
-        replica = t.replica(lambda peer, data=data: peer.send(data) and False)
+        replica = t.replica(says(data, close=True))
         gateway = t.gateway([replica], name=f"gateway-{len(t.processes)}", workers=1)
         answer = t.chat(gateway)
         t.check(name, answer.status == 502 and answer.json()["error"]["message"], answer.raw[:200])
@@ -44,7 +44,7 @@ def test_broken_heads_are_502(t):
 def test_a_broken_replica_is_not_noticed_while_another_is_well(t):
     """A death before the first byte is another replica's turn; a protocol error may be, and is no crash."""
     for name, data in (("FIN", b""), ("half a head", b"HTTP/1.1 200 O")):
-        broken = t.replica(lambda peer, data=data: peer.send(data) and False)
+        broken = t.replica(says(data, close=True))
         gateway = t.gateway([broken, t.replica()], name=f"gateway-{len(t.processes)}", workers=1)
         got = [t.chat(gateway, f"{name} {i}").status for i in range(12)]
         t.check(name, got == [200] * 12, got)
@@ -69,7 +69,7 @@ BROKEN_BODIES = {
 
 def test_broken_bodies_are_cut_visibly(t):
     for name, data in BROKEN_BODIES.items():
-        gateway = t.gateway([t.replica(lambda peer, data=data: peer.send(data) and False)], name=f"gateway-{len(t.processes)}", workers=1)
+        gateway = t.gateway([t.replica(says(data, close=True))], name=f"gateway-{len(t.processes)}", workers=1)
         with http.Connection(gateway.port) as c:
             c.send(http.request("POST", "/v1/chat/completions", t.chat_body(stream=b"event-stream" in data)))
             answer = c.answer()
@@ -80,12 +80,26 @@ def test_broken_bodies_are_cut_visibly(t):
         gateway.stop()
 
 
+DELTA = 'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
+
+
 def test_an_error_event_follows_a_cut_stream(t):
-    for path, mark in (("/v1/chat/completions", b'data: {"error"'), ("/v1/messages", b"event: error\n")):
-        cut = chunked("event: message_start\ndata: {\"type\":\"message_start\"}\n\n" if "messages" in path else chat_event("a"), end=False)
-        gateway = t.gateway([t.replica(lambda peer, cut=cut: peer.send(cut) and False)], name=f"gateway-{len(t.processes)}")
+    for path, event, mark in (
+        ("/v1/chat/completions", chat_event("a"), b'data: {"error"'),
+        ("/v1/messages", DELTA, b"event: error\n"),
+    ):
+        replica = t.replica(says(chunked(event, end=False), close=True))
+        gateway = t.gateway([replica], name=f"gateway-{len(t.processes)}")
         answer = t.chat(gateway, path=path, stream=True, max_tokens=5)
         t.check(path, mark in answer.raw and not answer.complete, answer.raw[-300:])
+
+
+def test_before_the_first_content_a_cut_stream_is_an_error(t):
+    """Only the role has come: nothing was given to the client yet, so it gets a status, not half a stream."""
+    role = 'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
+    gateway = t.gateway([t.replica(says(chunked(role, end=False), close=True))])
+    answer = t.chat(gateway, stream=True)
+    assert answer.complete and answer.status == 502, answer.raw
 
 
 def test_a_longer_body_than_promised_is_cut_there(t):

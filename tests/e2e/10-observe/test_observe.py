@@ -5,6 +5,7 @@ import subprocess
 
 from harness import http
 from harness.process import PENSTOCK
+from harness.replica import says
 from harness.world import CANARY, eventually
 
 
@@ -81,7 +82,7 @@ def test_debug_pages(t):
 
 def test_no_prompt_anywhere(t):
     """The canary stands in every prompt; it must stand in no log, metric or admin page, whatever went wrong."""
-    broken = t.replica(lambda peer: peer.send(b"garbage") and False)
+    broken = t.replica(says(b"garbage", close=True))
     gateway = t.gateway([t.mock("--model", "tiny"), broken], "--log-level", "debug")
     for i in range(10):
         t.chat(gateway, f"{i}", max_tokens=2, stream=bool(i % 2))

@@ -14,7 +14,7 @@ PATHS = {"completions": "/v1/completions", "messages": "/v1/messages", "response
 def recorded():
     """{name: the whole answer}"""
     answers = {}
-    for file in sorted(os.listdir(DATA)):
+    for file in sorted(f for f in os.listdir(DATA) if f.endswith(".http")):
         with open(os.path.join(DATA, file), "rb") as f:
             answers[file.removesuffix(".http")] = f.read()
     return answers

@@ -46,6 +46,16 @@ def chat_answer(text="hello", **usage):
     })  # fmt: skip
 
 
+def says(data, close=False):
+    """A script that always answers with these bytes, and then closes or not."""
+
+    def script(peer):
+        peer.send(data)
+        return not close
+
+    return script
+
+
 class Request:
     """What reached the replica: head and body as bytes; `gone` is when its peer closed, after it had come whole."""
 
