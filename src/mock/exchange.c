@@ -261,7 +261,8 @@ static void on_event(struct mock *m, const struct engine_event *ev, uint64_t now
 	struct exchange *x = c->exchange;
 	c->generated = ev->generated;
 	c->cached_tokens = ev->cached_tokens;
-	observe_token(m, c, now);
+	if (ev->generated)
+		observe_token(m, c, now);
 	if (ev->finished) {
 		observe_end(m, x, c, now);
 		c->finished = true;
