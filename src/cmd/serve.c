@@ -657,6 +657,8 @@ int cmd_serve(int argc, char **argv)
 		fprintf(stderr, "penstock serve: %s\n", e.text);
 	} else if (sv->flags.help) {
 		serve_flags_help(stdout);
+	} else if (sv->flags.reference) {
+		serve_flags_reference(stdout);
 	} else {
 		harden();
 		r = run(sv);

@@ -117,6 +117,14 @@ static int set_help(struct serve_flags *f, struct span v, struct err *e)
 	return 0;
 }
 
+static int set_reference(struct serve_flags *f, struct span v, struct err *e)
+{
+	(void)v;
+	(void)e;
+	f->reference = true;
+	return 0;
+}
+
 struct flag_row {
 	const char *name;
 	char letter;	 /* 0: none */
@@ -127,7 +135,7 @@ struct flag_row {
 
 static const struct flag_row rows[] = {
 	{ "file", 'f', "FILE|DIR", set_file,
-	  "manifests, YAML or JSON; a folder's *.yaml, *.yml and *.json; repeatable" },
+	  "manifests, YAML or JSON; a folder's .yaml, .yml and .json files; repeatable" },
 	{ "backend", 0, "URL", set_backend, "a replica, http://HOST:PORT; repeatable" },
 	{ "listen", 0, "HOST:PORT", set_listen,
 	  "where clients connect; repeatable [127.0.0.1:8080 when no file has a Gateway]" },
@@ -141,6 +149,7 @@ static const struct flag_row rows[] = {
 	  "after SIGTERM: go on accepting for so long, no longer ready, then drain [0s]" },
 	{ "generations", 0, "N", set_generations,
 	  "a hand-over is refused while so many processes of the chain are alive [32]" },
+	{ "reference", 0, NULL, set_reference, "the same as docs/reference/flags.md" },
 	{ "help", 'h', NULL, set_help, "this text" },
 };
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
@@ -303,7 +312,7 @@ int serve_flags_parse(struct serve_flags *f, int argc, char *const *argv, struct
 		.base = config_base_default(),
 	};
 	int result = address_from_host(&f->admin, SPAN("127.0.0.1"), 9090, e);
-	while (result == 0 && r.next < r.end && !f->help)
+	while (result == 0 && r.next < r.end && !f->help && !f->reference)
 		result = flag_take(f, &r, e);
 	return result;
 }
@@ -348,4 +357,50 @@ void serve_flags_help(FILE *out)
 	fputs("\nPools (fields of InferencePolicy; a policy in a file wins):\n", out);
 	help_options(out, OPTION_POOL);
 	fputs("\nSignals: SIGHUP reloads, SIGTERM and SIGINT drain, SIGUSR2 hands over to a new process.\n", out);
+}
+
+/* ---- docs/reference/flags.md ---- */
+
+static const char page_head[] =
+	"# Flags of `penstock serve`\n\n"
+	"This page is made from the tables in the code (`penstock serve --reference`). A value follows its flag as the "
+	"next "
+	"word or behind `=`.\n"
+	"What stands in brackets is the default.\n\n"
+	"Without `-f` the flags make a Gateway, a route for everything and a pool `default/flags` of the backends. "
+	"With `-f` "
+	"the files say what\n"
+	"is served; `--listen` and `--backend` add to it, and files without a Gateway get the default `--listen`.\n";
+
+static void page_options(FILE *out, enum option_scope scope, const char *title, const char *about)
+{
+	size_t n;
+	const struct option_row *options = option_rows(&n);
+	fprintf(out, "\n## %s\n\n%s\n\n| flag | default | |\n|---|---|---|\n", title, about);
+	for (size_t i = 0; i < n; i++) {
+		const struct option_row *o = &options[i];
+		if (o->scope != scope)
+			continue;
+		fprintf(out, "| `--%s` | %s%s%s | %s%s%s |\n", o->flag, *o->initial ? "`" : "", o->initial,
+			*o->initial ? "`" : "", o->help, *o->words ? " One of: " : "", o->words);
+	}
+}
+
+void serve_flags_reference(FILE *out)
+{
+	fputs(page_head, out);
+	fputs("\n## The process\n\n| flag | |\n|---|---|\n", out);
+	for (unsigned i = 0; i < ROW_COUNT; i++) {
+		const struct flag_row *row = &rows[i];
+		fputs("| `", out);
+		if (row->letter)
+			fprintf(out, "-%c`, `", row->letter);
+		fprintf(out, "--%s%s", row->name, row->arg ? " " : "");
+		for (const char *c = row->arg ? row->arg : ""; *c; c++)
+			fprintf(out, "%s%c", *c == '|' ? "\\" : "", *c); /* a bar would end the cell */
+		fprintf(out, "` | %s |\n", row->help);
+	}
+	page_options(out, OPTION_LISTENER, "Listeners",
+		     "Fields of `ListenerPolicy`; a policy in a file wins over the flag.");
+	page_options(out, OPTION_POOL, "Pools", "Fields of `InferencePolicy`; a policy in a file wins over the flag.");
 }

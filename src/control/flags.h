@@ -26,12 +26,15 @@ struct serve_flags {
 	uint64_t drain_delay_ns; /* [0] still accepting after SIGTERM, not ready any more */
 	uint32_t generations;	 /* [32] processes of one chain of hand-overs alive at a time */
 	struct config_base base; /* options given as flags, over the defaults */
-	bool help;
+	bool help, reference;
 };
 
 /* Defaults, then argv[1…]. -PS_EINVAL: `e` names the flag, what was wrong and what was wanted. */
 int serve_flags_parse(struct serve_flags *f, int argc, char *const *argv, struct err *e) MUST_CHECK;
 /* What `penstock serve --help` prints. */
 void serve_flags_help(FILE *out);
+
+/* What `penstock serve --reference` prints: docs/reference/flags.md. */
+void serve_flags_reference(FILE *out);
 
 #endif

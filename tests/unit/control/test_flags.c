@@ -146,6 +146,23 @@ static void help_names_every_option(void **state)
 	free(text);
 }
 
+static void the_reference_page_is_the_one_in_docs(void **state)
+{
+	(void)state;
+	char *text = NULL;
+	static char page[1 << 16];
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes), *in = fopen("docs/reference/flags.md", "re");
+	assert_non_null(out);
+	assert_non_null(in); /* tests run in the root of the tree */
+	serve_flags_reference(out);
+	fclose(out);
+	page[fread(page, 1, sizeof page - 1, in)] = '\0';
+	fclose(in);
+	assert_string_equal(page, text); /* if not: penstock serve --reference > docs/reference/flags.md */
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +172,7 @@ int main(void)
 		cmocka_unit_test(errors_say_which_flag_and_what_was_wanted),
 		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(help_names_every_option),
+		cmocka_unit_test(the_reference_page_is_the_one_in_docs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

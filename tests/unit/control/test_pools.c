@@ -144,7 +144,7 @@ static void options_change_in_place(void **state)
 	(void)state;
 	static const char policy[] =
 		"---\napiVersion: penstock.dev/v1alpha1\nkind: InferencePolicy\nmetadata: {name: x}\n"
-		"spec: {targetRefs: [{group: inference.networking.k8s.io, kind: InferencePool, name: p}], holding: "
+		"spec: {targetRefs: [{group: inference.networking.k8s.io, kind: InferencePool, name: p}], queue: "
 		"{queueRequests: 17}}\n";
 	struct config *plain = configuration("p", 1, ""), *with = configuration("p", 1, policy);
 	struct pool *p = apply(plain, 1);
