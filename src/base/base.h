@@ -13,5 +13,6 @@
 #include "base/map.h"
 #include "base/rng.h"
 #include "base/span.h"
+#include "base/text.h"
 
 #endif

@@ -172,7 +172,7 @@ void body_free_taken(struct body *b)
 	int64_t shift = 0;
 	for (unsigned i = 0; i < b->splice_count; i++)
 		shift += (int64_t)b->splice[i].text.n - (int64_t)b->splice[i].len;
-	while (b->first && b->first != b->last) {
+	while (b->first) {
 		uint64_t end = b->freed + b->first->len;
 		if ((int64_t)b->taken < (int64_t)end + shift)
 			return;
@@ -180,6 +180,7 @@ void body_free_taken(struct body *b)
 			return;
 		struct chunk *c = b->first;
 		b->first = c->next;
+		b->last = b->first ? b->last : NULL;
 		b->freed = end;
 		chunk_free(c);
 	}

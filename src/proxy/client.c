@@ -19,6 +19,11 @@ const struct listener_policy *client_policy(const struct client *c)
 	return &s->listeners[n < s->listener_count ? n : 0].policy;
 }
 
+struct span client_host(const struct client *c)
+{
+	return span_str(c->host);
+}
+
 void client_address(const struct client *c, struct address *ret)
 {
 	memset(ret, 0, sizeof *ret);
@@ -28,7 +33,11 @@ void client_address(const struct client *c, struct address *ret)
 
 static void set_peer(struct client *c, const struct sockaddr_storage *sa)
 {
+	struct address a = { .sa = *sa };
+	char text[ADDRESS_TEXT_MAX];
 	memcpy(&c->peer, sa, sizeof c->peer);
+	address_format_host(&a, text);
+	span_copy(c->host, sizeof c->host, span_str(text));
 }
 
 static void arm(struct client *c, uint64_t after_ns)
@@ -227,8 +236,9 @@ static bool take_proxy_header(struct client *c)
  * was refused. */
 static ptrdiff_t parse_one(struct client *c, char *p, size_t n)
 {
-	struct h1_head h;
-	struct err e = { 0 };
+	NOT_ZEROED struct h1_head h;
+	NOT_ZEROED struct err e;
+	e.text[0] = '\0';
 	ptrdiff_t used = h1_request_parse(&h, p, n, c->in_seen, &client_policy(c)->limits, &e);
 	if (used < 0) {
 		respond_bad_request(c, (int)used, &e);

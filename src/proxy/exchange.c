@@ -177,8 +177,10 @@ static int head_trouble(struct exchange *x, struct err *e)
 	const struct listener_policy *p = client_policy(x->client);
 	struct address a;
 	client_address(x->client, &a);
-	if (x->head->upgrade)
+	if (x->head->upgrade) {
+		x->answer_close = true; /* what follows may not be HTTP */
 		return err_set(e, PS_EUPGRADE, "this gateway does not change protocols here");
+	}
 	if (x->method == H1_TRACE)
 		return err_set(e, PS_EMETHOD, "TRACE is not answered");
 	if (x->body_left > p->body_bytes)
@@ -226,7 +228,7 @@ bool exchange_wants_body(const struct exchange *x)
 	return !x->body.complete && !x->body_stopped && x->state < ST_SETTLE;
 }
 
-static uint64_t hold_bytes(const struct exchange *x)
+uint64_t exchange_hold_bytes(const struct exchange *x)
 {
 	if (!x->scan && x->state == ST_BODY)
 		return STREAM_WINDOW_BYTES;
@@ -270,7 +272,7 @@ static bool take_facts(struct exchange *x, const char *p, size_t n)
 static bool body_moved(struct exchange *x)
 {
 	struct client *c = x->client;
-	bool enough = x->body.complete || body_held(&x->body) >= hold_bytes(x) || body_memory_short();
+	bool enough = x->body.complete || body_held(&x->body) >= exchange_hold_bytes(x) || body_memory_short();
 	if (x->state == ST_BODY && (enough || !x->scan)) {
 		x->streaming_body = !x->body.complete;
 		exchange_run(x);
@@ -279,7 +281,9 @@ static bool body_moved(struct exchange *x)
 	}
 	if (c->dead || c->x != x)
 		return false;
-	if (!x->body.complete && !x->body_stopped && body_held(&x->body) >= hold_bytes(x)) {
+	if (x->streaming_body && body_held(&x->body) >= exchange_hold_bytes(x))
+		body_free_taken(&x->body);
+	if (!x->body.complete && !x->body_stopped && body_held(&x->body) >= exchange_hold_bytes(x)) {
 		x->body_stopped = true;
 		client_read(c, false);
 	}

@@ -1,7 +1,5 @@
 /* Heads as they leave the gateway: to replicas and to clients. Only fields that were parsed and may go on are written,
  * so nothing ambiguous is passed along (design §3, classes of headers). */
-#include <stdio.h>
-
 #include "proxy/internal.h"
 
 enum { FORWARDED_MAX = 20 * 1024 /* a traceparent, the longest field value and an address */ };
@@ -18,6 +16,20 @@ static bool sane_id(struct span id)
 	return true;
 }
 
+/* RFC 9562 version 4. */
+static void write_uuid(char out[37], uint64_t a, uint64_t b)
+{
+	a = (a & ~UINT64_C(0xf000)) | 0x4000;
+	b = (b & ~(UINT64_C(3) << 62)) | (UINT64_C(2) << 62);
+	text_hex(out, a >> 32, 8);
+	text_hex(out + 9, a >> 16, 4);
+	text_hex(out + 14, a, 4);
+	text_hex(out + 19, b >> 48, 4);
+	text_hex(out + 24, b, 12);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	out[36] = '\0';
+}
+
 void head_request_id(struct exchange *x, const struct h1_head *h)
 {
 	const struct h1_field *f = h1_field_find(h, H1_X_REQUEST_ID);
@@ -25,12 +37,7 @@ void head_request_id(struct exchange *x, const struct h1_head *h)
 	if (f && sane_id(f->value)) {
 		span_copy(x->request_id, sizeof x->request_id, f->value);
 	} else {
-		/* A random UUID, RFC 9562 version 4. */
-		uint64_t a = (rng_next(r) & ~UINT64_C(0xf000)) | 0x4000;
-		uint64_t b = (rng_next(r) & ~(UINT64_C(3) << 62)) | (UINT64_C(2) << 62);
-		(void)snprintf(x->request_id, sizeof x->request_id, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(a >> 32),
-			       (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xffff, (unsigned)(b >> 48),
-			       (unsigned long long)(b & UINT64_C(0xffffffffffff)));
+		write_uuid(x->request_id, rng_next(r), rng_next(r));
 	}
 	f = h1_field_find(h, H1_TRACEPARENT);
 	trace_begin(&x->trace, f ? f->value : SPAN_NONE, r);
@@ -62,15 +69,12 @@ static bool ours_in_requests(const struct exchange *x, enum h1_name id)
 
 static struct span forwarded_for(const struct exchange *x, struct buf *text)
 {
-	char peer[ADDRESS_TEXT_MAX];
-	struct address a;
 	const struct h1_field *f = h1_field_find(x->head, H1_X_FORWARDED_FOR);
 	size_t at = buf_len(text);
-	client_address(x->client, &a);
-	address_format_host(&a, peer);
-	struct span before = f && client_policy(x->client)->trusted_hops ? f->value : SPAN_NONE;
-	if (buf_printf(text, "%.*s%s%s", SPAN_ARG(before), before.n ? ", " : "", peer) < 0)
-		return SPAN_NONE;
+	if (!f || !client_policy(x->client)->trusted_hops)
+		return client_host(x->client);
+	if (buf_add(text, f->value) < 0 || buf_add(text, SPAN(", ")) < 0 || buf_add(text, client_host(x->client)) < 0)
+		return client_host(x->client);
 	return span_skip(buf_span(text), at);
 }
 
@@ -106,9 +110,11 @@ uint32_t head_for_replica(struct exchange *x, struct upstream_field *out, uint32
 
 static int add_status(struct buf *b, int status, struct span reason)
 {
-	char number[16];
-	int n = snprintf(number, sizeof number, "HTTP/1.1 %d ", status);
-	int r = buf_add(b, span_of(number, (size_t)n));
+	char line[] = "HTTP/1.1 000 ";
+	line[9] = (char)('0' + status / 100 % 10);
+	line[10] = (char)('0' + status / 10 % 10);
+	line[11] = (char)('0' + status % 10);
+	int r = buf_add(b, span_of(line, sizeof line - 1));
 	r = r ? r : buf_add(b, reason);
 	return r ? r : buf_add(b, SPAN("\r\n"));
 }

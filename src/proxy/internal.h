@@ -199,6 +199,7 @@ struct client {
 	bool expect_proxy_header, closing, lingering, dead, writing;
 	uint64_t stalled_since; /* 0: the socket takes all */
 	uint32_t linger_bytes;
+	char host[INET6_ADDRSTRLEN]; /* the peer's address as text: every log line and forwarded head has it */
 	struct sockaddr_in6 peer; /* or sockaddr_in in its place: smaller than a sockaddr_storage per stream */
 };
 
@@ -206,6 +207,7 @@ struct client {
 void client_accept(struct proxy_listener *pl, int fd, const struct address *peer);
 const struct listener_policy *client_policy(const struct client *c);
 void client_address(const struct client *c, struct address *ret);
+struct span client_host(const struct client *c);
 /* Gives bytes to the client: written now as far as the socket takes them, the rest is kept. False: the client is
  * broken. */
 bool client_write(struct client *c, const struct iovec *iov, int n);
@@ -224,6 +226,8 @@ void exchange_begin(struct client *c, const struct h1_head *h, const char *head,
 /* Body bytes of the request arrived at p (may be changed in place). Returns how many belong to it; -1: refused, the
  * exchange is over. */
 ptrdiff_t exchange_body(struct exchange *x, char *p, size_t n);
+/* Bytes of this request's body that may be held. */
+uint64_t exchange_hold_bytes(const struct exchange *x);
 bool exchange_wants_body(const struct exchange *x);
 /* Where body bytes can be received straight into, or NULL to use the scratch. */
 char *exchange_body_room(struct exchange *x, size_t *ret_room);

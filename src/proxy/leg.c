@@ -21,9 +21,9 @@ static void on_body_taken(void *owner, size_t n)
 	body_took(&x->body, n);
 	if (!x->streaming_body)
 		return;
-	if (body_held(&x->body) > STREAM_WINDOW_BYTES / 2)
+	if (body_held(&x->body) >= exchange_hold_bytes(x) / 2)
 		body_free_taken(&x->body);
-	if (x->body_stopped && body_held(&x->body) < STREAM_WINDOW_BYTES) {
+	if (x->body_stopped && body_held(&x->body) < exchange_hold_bytes(x)) {
 		x->body_stopped = false;
 		client_read(x->client, true);
 	}
@@ -152,7 +152,7 @@ static const struct upstream_ops events = {
 
 int leg_open(struct exchange *x)
 {
-	struct upstream_field fields[LEG_FIELDS_MAX];
+	NOT_ZEROED struct upstream_field fields[LEG_FIELDS_MAX];
 	const struct snapshot_pool *sp = exchange_pool(x);
 	struct buf *text = &x->proxy->compose;
 	buf_clear(text);

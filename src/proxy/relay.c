@@ -7,8 +7,6 @@
  * where the API has one, and a body without its end. */
 #include "proxy/internal.h"
 
-#include <stdio.h>
-
 enum { TOKENS_REPORT_NS = 20000000, FRAME_TEXT_MAX = 24 };
 
 /* ---- filters: each may look at the payload, or replace it by what it writes to `out` ---- */
@@ -106,8 +104,11 @@ static int frame(const struct exchange *x, struct span payload, char text[FRAME_
 	int n = 0;
 	if (payload.n == 0)
 		return 0;
-	if (x->answer_chunked)
-		iov[n++] = (struct iovec){ text, (size_t)snprintf(text, FRAME_TEXT_MAX, "%zx\r\n", payload.n) };
+	if (x->answer_chunked) {
+		size_t k = text_hex_short(text, payload.n);
+		memcpy(text + k, "\r\n", 2);
+		iov[n++] = (struct iovec){ text, k + 2 };
+	}
 	iov[n++] = (struct iovec){ (char *)(uintptr_t)payload.p, payload.n };
 	if (x->answer_chunked)
 		iov[n++] = (struct iovec){ (char *)(uintptr_t) "\r\n", 2 };
@@ -245,10 +246,13 @@ void relay_end(struct exchange *x, struct span trailers)
 	(void)run_filters(x, &payload, true);
 	report_done(x);
 	buf_init(&last, CLIENT_OUT_MAX);
-	if (x->answer_chunked &&
-	    (buf_add(&last, SPAN("0\r\n")) < 0 || buf_add(&last, trailers) < 0 || buf_add(&last, SPAN("\r\n")) < 0))
-		x->answer_close = true;
-	commit(x, payload, buf_span(&last));
+	struct span end = x->answer_chunked ? SPAN("0\r\n\r\n") : SPAN_NONE;
+	if (x->answer_chunked && trailers.n) {
+		if (buf_add(&last, SPAN("0\r\n")) < 0 || buf_add(&last, trailers) < 0 || buf_add(&last, SPAN("\r\n")) < 0)
+			x->answer_close = true;
+		end = buf_span(&last);
+	}
+	commit(x, payload, end);
 	buf_free(&last);
 	if (x->state == ST_SETTLE)
 		return; /* the client broke while it was given the end */

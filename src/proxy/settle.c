@@ -7,11 +7,12 @@
 
 #include "proxy/internal.h"
 
-enum { MODELS_REMEMBERED = 1024, STATUS_MAX = 600 };
+enum { MODELS_REMEMBERED = 1024, STATUS_MAX = 600, REASON_BYTES = 48 };
 
 /* The series of one (model, target, objective-less) request kind. */
 struct model_series {
-	char *key;
+	enum openai_api api;
+	char *model, *target; /* own copies; target NULL: the same */
 	struct tm_series *requests, *duration, *request_size, *response_size, *input, *output, *cached, *ttft_stream,
 		*ttft_whole, *tpot, *genai_duration, *genai_ttft, *genai_tpot;
 };
@@ -40,14 +41,19 @@ struct series_cache *series_new(void)
 	return s;
 }
 
+static void model_series_free(struct model_series *m)
+{
+	free(m->model);
+	free(m->target);
+	free(m);
+}
+
 void series_free(struct series_cache *s)
 {
 	struct model_series *m;
 	uint32_t i = 0;
-	while ((m = map_next(&s->models, &i))) {
-		free(m->key);
-		free(m);
-	}
+	while ((m = map_next(&s->models, &i)))
+		model_series_free(m);
 	map_free(&s->models);
 	free(s);
 }
@@ -78,25 +84,33 @@ static void look_up(struct model_series *m, const struct exchange *x)
 	m->genai_tpot = tm_series_of(TM_GENAI_TPOT, genai, 4);
 }
 
-/* NULL without memory, or for the thousand-and-first model: those are looked up by nobody, as telemetry folds them into
- * "other" anyway. */
+static bool is_series_of(const struct model_series *m, const struct exchange *x)
+{
+	const char *target = x->record.target_model;
+	return m->api == x->api && strcmp(m->model, x->record.model) == 0 &&
+	       (target ? m->target && strcmp(m->target, target) == 0 : !m->target);
+}
+
+/* NULL without memory, for the thousand-and-first model, or where two kinds share a hash: those are looked up by nobody, as
+ * telemetry folds what is beyond its bound into "other" anyway. */
 static const struct model_series *series_of(struct series_cache *s, const struct exchange *x)
 {
-	char key[4 * OPENAI_MODEL_MAX];
-	int n = snprintf(key, sizeof key, "%d %s\n%s", (int)x->api, x->record.model,
-			 x->record.target_model ? x->record.target_model : "");
-	struct span k = span_of(key, n > 0 && (size_t)n < sizeof key ? (size_t)n : sizeof key - 1);
-	struct model_series *m = map_find(&s->models, k);
+	uint64_t key = hash_mix(hash_bytes(span_str(x->record.model)), (uint64_t)x->api);
+	if (x->record.target_model)
+		key = hash_mix(key, hash_bytes(span_str(x->record.target_model)));
+	struct model_series *m = map_find_u64(&s->models, key);
 	if (m)
-		return m;
+		return is_series_of(m, x) ? m : NULL;
 	m = calloc(1, sizeof *m);
-	char *own = m ? span_dup(k) : NULL;
-	if (!own || map_put(&s->models, span_of(own, k.n), m) < 0) {
-		free(own);
-		free(m);
+	if (!m)
+		return NULL;
+	m->api = x->api;
+	m->model = span_dup(span_str(x->record.model));
+	m->target = x->record.target_model ? span_dup(span_str(x->record.target_model)) : NULL;
+	if (!m->model || (x->record.target_model && !m->target) || map_put_u64(&s->models, key, m) < 0) {
+		model_series_free(m);
 		return NULL;
 	}
-	m->key = own;
 	look_up(m, x);
 	return m;
 }
@@ -173,18 +187,26 @@ static void count(const struct exchange *x, uint64_t now)
 		count_model(x, now);
 }
 
-/* "prefix-cache-scorer=0.75 queue-scorer=1.00": why this replica. */
+/* "queue-scorer:1.00,prefix-cache-scorer:0.75": why this replica. */
 static void add_reasons(struct log_line *l, const struct decision *d)
 {
-	char text[SCHED_PLUGINS_MAX * 48];
+	NOT_ZEROED char text[REASON_BYTES * SCHED_PLUGINS_MAX];
 	size_t n = 0;
-	for (unsigned i = 0; i < d->reason_count && n < sizeof text; i++) {
-		int k = snprintf(text + n, sizeof text - n, "%s%s:%.2f", i ? "," : "",
-				 sched_plugin_name(d->reasons[i].plugin), d->reasons[i].score / 255.0);
-		n += k > 0 ? (size_t)k : 0;
+	for (unsigned i = 0; i < d->reason_count; i++) {
+		struct span name = span_head(span_str(sched_plugin_name(d->reasons[i].plugin)), REASON_BYTES - 8);
+		unsigned cents = (d->reasons[i].score * 100u + 127) / 255;
+		if (n)
+			text[n++] = ',';
+		memcpy(text + n, name.p, name.n);
+		n += name.n;
+		text[n++] = ':';
+		text[n++] = (char)('0' + cents / 100);
+		text[n++] = '.';
+		text[n++] = (char)('0' + cents / 10 % 10);
+		text[n++] = (char)('0' + cents % 10);
 	}
 	if (n)
-		log_str(l, "why", span_of(text, n < sizeof text ? n : sizeof text - 1));
+		log_str(l, "why", span_of(text, n));
 }
 
 static void add_answer(struct log_line *l, const struct exchange *x)
@@ -215,15 +237,6 @@ static const char *method_name(enum h1_method m)
 	return names[m];
 }
 
-static void add_peer(struct log_line *l, const struct client *c)
-{
-	char peer[ADDRESS_TEXT_MAX];
-	struct address a;
-	client_address(c, &a);
-	address_format_host(&a, peer);
-	log_str(l, "client", span_str(peer));
-}
-
 static void write_line(const struct exchange *x, uint64_t now)
 {
 	const struct record *r = &x->record;
@@ -234,7 +247,7 @@ static void write_line(const struct exchange *x, uint64_t now)
 	log_str(&l, "id", span_str(x->request_id));
 	trace_format(&x->trace, trace);
 	log_str(&l, "trace", span_of(trace + 3, 32));
-	add_peer(&l, x->client);
+	log_str(&l, "client", client_host(x->client));
 	log_str(&l, "method", span_str(method_name(x->method)));
 	log_str(&l, "path", r->path ? span_str(r->path) : SPAN(""));
 	log_u64(&l, "status", r->status);
@@ -292,7 +305,7 @@ void settle_bad_request(const struct client *c, int code, int status)
 	if (!log_enabled(LOG_INFO))
 		return;
 	struct log_line l = log_begin(LOG_INFO, "refused");
-	add_peer(&l, c);
+	log_str(&l, "client", client_host(c));
 	log_u64(&l, "status", (uint64_t)status);
 	log_str(&l, "error", span_str(error_row(code)->code));
 	log_end(&l);

@@ -3,7 +3,6 @@
  * Sending: one sendmsg takes the head and what there is of the body. What the socket leaves of our own text waits in
  * `out`; what it leaves of the body stays with the owner, who is asked for it again. A chunk, once announced, is
  * `chunk_left` bytes whatever arrives meanwhile. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "upstream/internal.h"
@@ -12,13 +11,12 @@
 
 static int add_framing(struct buf *b, const struct upstream_request *rq)
 {
-	char number[24];
+	char number[TEXT_U64_MAX];
 	if (rq->framing == H1_BODY_CHUNKED)
 		return h1_add_field(b, SPAN("transfer-encoding"), SPAN("chunked"));
 	if (rq->framing != H1_BODY_LENGTH)
 		return 0;
-	int n = snprintf(number, sizeof number, "%llu", (unsigned long long)rq->length);
-	return h1_add_field(b, SPAN("content-length"), span_of(number, (size_t)n));
+	return h1_add_field(b, SPAN("content-length"), span_of(number, text_u64(number, rq->length)));
 }
 
 static int compose_head(struct buf *b, const struct upstream_request *rq)
@@ -117,7 +115,8 @@ static void settle_shot(struct upstream_call *c, struct shot *s, struct buf *tex
 static void pump(struct upstream_call *c, struct buf *text)
 {
 	while (!c->sent && !c->broken) {
-		struct shot s = { 0 };
+		NOT_ZEROED struct shot s;
+		s.behind_n = 0;
 		load_payload(c, &s, text);
 		struct span t = buf_span(text);
 		s.before = t.n;
@@ -232,7 +231,7 @@ static ptrdiff_t receive_body(struct upstream_call *c, char *p, size_t n)
 /* Parses one head out of p; returns its length, 0 for more, or -1 after a failure was told. */
 static ptrdiff_t receive_head(struct upstream_call *c, char *p, size_t n)
 {
-	struct h1_head h;
+	NOT_ZEROED struct h1_head h;
 	struct err e = { 0 };
 	ptrdiff_t used = h1_response_parse(&h, c->method, p, n, c->rest_seen, &c->up->options.limits, &e);
 	c->rest_seen = used ? 0 : n;
