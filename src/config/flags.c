@@ -4,66 +4,72 @@
 
 #include <stdio.h>
 
-enum { FLAG_HOST_MAX = 253 };
+#include "config/scalar.h"
 
-/* A host and a port cut from "HOST:PORT"; an IPv6 host loses its brackets. */
+/* A host and a port; an IPv6 host without its brackets. */
 struct place {
 	struct span host;
 	uint64_t port;
 	bool v6, is_name;
 };
 
-static int place_parse(struct span text, bool names, struct place *ret, struct err *e)
+static int refuse(struct err *e, struct span text, const char *wanted)
 {
-	struct address a;
-	size_t colon = text.n;
-	while (colon && text.p[colon - 1] != ':')
-		colon--;
-	struct span host = span_head(text, colon ? colon - 1 : 0);
-	struct span port = span_skip(text, colon);
-	if (!colon || !span_to_u64(port, &ret->port) || ret->port > 65535)
-		return err_set(e, PS_EINVAL, "\"%.*s\" is not valid; wanted HOST:PORT", SPAN_ARG(text));
-	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-		host = span_of(host.p + 1, host.n - 2);
-	else if (span_find(host, ':') >= 0)
-		return err_set(e, PS_EINVAL, "\"%.*s\" is not valid; an IPv6 address stands in brackets: [::1]:8000",
-			       SPAN_ARG(text));
-	bool ip = host.n && !address_from_host(&a, host, 1, NULL);
-	if (!ip && (names ? !host.n : host.n != 0))
-		return err_set(e, PS_EINVAL, "\"%.*s\" is not valid; wanted an IP address before the port",
-			       SPAN_ARG(text));
-	if (host.n > FLAG_HOST_MAX)
-		return err_set(e, PS_EINVAL, "the host name is too long; wanted at most %d bytes", FLAG_HOST_MAX);
-	ret->host = host;
-	ret->v6 = span_find(host, ':') >= 0;
-	ret->is_name = !ip;
+	return err_set(e, PS_EINVAL, "\"%.*s\" is not valid; wanted %s", SPAN_ARG(text), wanted);
+}
+
+/* "HOST", "HOST:PORT", "[V6]", "[V6]:PORT"; false for anything else. */
+static bool split(struct span text, struct span *host, struct span *port)
+{
+	bool brackets = text.n && text.p[0] == '[';
+	ptrdiff_t end = span_find(text, brackets ? ']' : ':');
+	if (end < 0)
+		end = (ptrdiff_t)text.n;
+	*host = brackets ? span_skip(span_head(text, (size_t)end), 1) : span_head(text, (size_t)end);
+	*port = span_skip(text, (size_t)end + brackets);
+	if (port->n && port->p[0] != ':')
+		return false;
+	*port = span_skip(*port, 1);
+	return span_find(*port, ':') < 0 && (!brackets || span_find(*host, ':') >= 0);
+}
+
+static bool is_ip(struct span host)
+{
+	return host.n && !scalar_is_ip(host);
+}
+
+static int listen_parse(struct span text, struct place *ret, struct err *e)
+{
+	struct place p = { 0 };
+	struct span port;
+	if (!split(text, &p.host, &port) || !span_to_u64(port, &p.port) || p.port > UINT16_MAX)
+		return refuse(e, text, "HOST:PORT, an IPv6 address in brackets");
+	if (span_eq(p.host, SPAN("localhost")))
+		p.host = SPAN("127.0.0.1");
+	if (p.host.n && !is_ip(p.host))
+		return refuse(e, text, "an IP address before the port, or nothing for every address");
+	*ret = p;
 	return 0;
 }
 
 /* "http://HOST[:PORT][/]"; the scheme may be left out. */
 static int backend_parse(struct span url, struct place *ret, struct err *e)
 {
-	struct span rest = url;
-	char with_port[FLAG_HOST_MAX + 8];
+	struct place p = { .port = 80 };
+	struct span rest = url, port;
 	if (span_starts(rest, SPAN("https://")))
-		return err_set(e, PS_EINVAL, "\"%.*s\": TLS to replicas is not supported; wanted http://HOST:PORT",
-			       SPAN_ARG(url));
+		return refuse(e, url, "http://HOST:PORT (TLS to replicas is not supported)");
 	if (span_starts(rest, SPAN("http://")))
-		rest = span_skip(rest, 7);
+		rest = span_skip(rest, strlen("http://"));
 	if (span_ends(rest, SPAN("/")))
 		rest = span_head(rest, rest.n - 1);
-	if (span_find(rest, '/') >= 0 || span_find(rest, '@') >= 0 || span_find(rest, '?') >= 0 ||
-	    rest.n > FLAG_HOST_MAX)
-		return err_set(e, PS_EINVAL, "\"%.*s\" is not valid; wanted http://HOST:PORT without a path",
-			       SPAN_ARG(url));
-	bool has_port = span_find(rest, ':') >= 0 && !span_ends(rest, SPAN("]"));
-	(void)snprintf(with_port, sizeof with_port, "%.*s%s", SPAN_ARG(rest), has_port ? "" : ":80");
-	int r = place_parse(span_str(with_port), true, ret, e);
-	if (r)
-		return r;
-	ret->host = span_of(rest.p + (ret->v6 ? 1 : 0), ret->host.n); /* in the caller's text, not in ours */
-	if (!ret->port)
-		return err_set(e, PS_EINVAL, "\"%.*s\" is not valid; wanted a port from 1 to 65535", SPAN_ARG(url));
+	if (!split(rest, &p.host, &port) || (port.n && (!span_to_u64(port, &p.port) || p.port > UINT16_MAX || !p.port)))
+		return refuse(e, url, "http://HOST:PORT");
+	p.is_name = !is_ip(p.host);
+	p.v6 = !p.is_name && span_find(p.host, ':') >= 0;
+	if (p.is_name && (scalar_is_hostname(p.host) || p.host.p[0] == '*'))
+		return refuse(e, url, "http://HOST:PORT with an IP address or a host name in lower case, and no path");
+	*ret = p;
 	return 0;
 }
 
@@ -121,7 +127,7 @@ int config_flags_text(const struct span *listen, size_t listen_n, const struct s
 	struct place p = { 0 };
 	int r = 0;
 	for (size_t i = 0; i < listen_n && !r; i++) {
-		r = place_parse(listen[i], false, &p, e);
+		r = listen_parse(listen[i], &p, e);
 		if (!r)
 			r = gateway_text((uint32_t)i, &p, out);
 	}
