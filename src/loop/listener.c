@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "loop/internal.h"
+#include "telemetry/telemetry.h"
 
 enum { ACCEPT_BATCH = 64, ACCEPT_RETRY_NS = 20000000, NOTSENT_LOWAT_BYTES = 128 * 1024 };
 
@@ -31,6 +32,7 @@ static bool descriptors_short(void)
 static void rest(struct listener *ln)
 {
 	uv_poll_stop(&ln->poll);
+	tm_add(tm_plain(TM_ACCEPT_PAUSES), 1);
 	timer_set(ln->loop, &ln->retry, loop_now(ln->loop) + ACCEPT_RETRY_NS);
 }
 

@@ -119,6 +119,7 @@ bool client_write(struct client *c, const struct iovec *iov, int n)
 	ptrdiff_t took = client_blocked(c) ? 0 : io_writev(c->io, iov, n);
 	if (took < 0)
 		return false;
+	c->proxy->sent_bytes += (uint64_t)took;
 	if ((size_t)took == all)
 		return true;
 	if (!c->stalled_since)
@@ -155,6 +156,7 @@ static void on_writable(void *owner)
 		return;
 	}
 	buf_skip(&c->out, (size_t)took);
+	c->proxy->sent_bytes += (uint64_t)took;
 	if (took)
 		c->stalled_since = loop_now(c->proxy->loop);
 	if (client_blocked(c)) {
@@ -323,6 +325,7 @@ static bool read_body(struct client *c)
 		client_close(c, n < 0);
 		return false;
 	}
+	c->proxy->received_bytes += (uint64_t)n;
 	if (to)
 		return exchange_body_arrived(c->x, (size_t)n) && (size_t)n == want;
 	ptrdiff_t used = exchange_body(c->x, p, (size_t)n);
@@ -348,6 +351,7 @@ static void read_ahead(struct client *c)
 		io_want_read(c->io, false, false);
 		return;
 	}
+	c->proxy->received_bytes += (uint64_t)n;
 	arrived(c, p, (size_t)n);
 }
 
@@ -357,10 +361,12 @@ static void read_head(struct client *c)
 	ptrdiff_t n = io_read(c->io, p, LOOP_SCRATCH_BYTES);
 	if (n == -PS_EAGAIN)
 		return;
-	if (n <= 0)
+	if (n <= 0) {
 		client_close(c, n < 0);
-	else
-		arrived(c, p, (size_t)n);
+		return;
+	}
+	c->proxy->received_bytes += (uint64_t)n;
+	arrived(c, p, (size_t)n);
 }
 
 static void on_readable(void *owner)

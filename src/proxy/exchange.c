@@ -401,7 +401,7 @@ static void fill_facts(struct exchange *x, struct facts *f, struct span target)
 		return;
 	const struct openai_facts *o = openai_scan_facts(x->scan, hash_bytes(target));
 	f->chain = o->chain;
-	f->chain_len = o->chain_len;
+	f->chain_len = x->record.blocks = o->chain_len;
 	f->max_tokens = o->max_tokens;
 	f->text_bytes = o->text_bytes;
 	f->prompt_tokens = pool_tokens_of(sp->pool, target, o->text_bytes) + o->token_ids;

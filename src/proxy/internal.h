@@ -60,6 +60,9 @@ struct proxy {
 	char date[32];					   /* of answers made here */
 	uint64_t date_second;
 	struct series_cache *series;
+	unsigned told_exchanges;
+	struct upstream_stats told;	     /* what the metrics know of the upstream's */
+	uint64_t received_bytes, sent_bytes; /* from and to clients, not yet told */
 };
 
 /* ---- bodies (body.c) ---- */
@@ -200,7 +203,7 @@ struct client {
 	uint64_t stalled_since; /* 0: the socket takes all */
 	uint32_t linger_bytes;
 	char host[INET6_ADDRSTRLEN]; /* the peer's address as text: every log line and forwarded head has it */
-	struct sockaddr_in6 peer; /* or sockaddr_in in its place: smaller than a sockaddr_storage per stream */
+	struct sockaddr_in6 peer;    /* or sockaddr_in in its place: smaller than a sockaddr_storage per stream */
 };
 
 /* client.c */
@@ -286,6 +289,10 @@ bool models_respond(struct exchange *x);
 void settle(struct exchange *x);
 /* An attempt at a replica ended: 0 or PS_E…. */
 void settle_attempt(struct proxy *p, int code);
+/* Adds to the metrics what was gathered since the last time; at the tick. */
+void settle_counts(struct proxy *p);
+/* A decision took this long. */
+void settle_pick(struct proxy *p, uint64_t ns);
 struct series_cache *series_new(void);
 void settle_abort_phase(const struct exchange *x);
 void settle_bad_request(const struct client *c, int code, int status);

@@ -156,7 +156,8 @@ int leg_open(struct exchange *x)
 	const struct snapshot_pool *sp = exchange_pool(x);
 	struct buf *text = &x->proxy->compose;
 	buf_clear(text);
-	struct upstream_target to = { .id = x->decision.replica,
+	struct upstream_target to = { .id = hash_bytes(span_of((const char *)&x->decision.address->sa,
+							       x->decision.address->len)),
 				      .address = *x->decision.address,
 				      .connect_ns = sp->policy.connect_timeout_ns };
 	struct upstream_request rq = { .method = x->head->method_text,

@@ -6,8 +6,14 @@
 
 #include "proxy/internal.h"
 
-enum { TICK_NS = 50000000, IDLE_GRACE_NS = 1000000000, COMPOSE_MAX = 256 * 1024, TRIM_TICKS = 200 /* ten seconds */,
-       KEPT_FREE_BYTES = 32 << 20, TOP_PAD_BYTES = 1 << 20 };
+enum {
+	TICK_NS = 50000000,
+	IDLE_GRACE_NS = 1000000000,
+	COMPOSE_MAX = 256 * 1024,
+	TRIM_TICKS = 200 /* ten seconds */,
+	KEPT_FREE_BYTES = 32 << 20,
+	TOP_PAD_BYTES = 1 << 20
+};
 
 /* ---- snapshots in use ---- */
 
@@ -65,6 +71,7 @@ static void on_tick(struct timer *t, uint64_t now)
 {
 	struct proxy *p = container_of(t, struct proxy, tick);
 	const struct snapshot *s = p->use->snapshot;
+	settle_counts(p);
 	if (p->home)
 		for (uint32_t i = 0; i < s->pool_count; i++)
 			gate_advance(s->pools[i].gate, now, proxy_sink());
@@ -163,8 +170,8 @@ void proxy_apply(struct proxy *p, struct snapshot *s)
 
 /* ---- making and ending ---- */
 
-/* Freed body chunks stay with the process for the next body: giving them back and faulting them in again costs more than
- * copying them. What a quiet time leaves over goes back with malloc_trim in the tick. */
+/* Freed body chunks stay with the process for the next body: giving them back and faulting them in again costs more
+ * than copying them. What a quiet time leaves over goes back with malloc_trim in the tick. */
 static void keep_freed_memory(void)
 {
 	(void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES);

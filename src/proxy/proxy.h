@@ -22,8 +22,9 @@ void proxy_apply(struct proxy *p, struct snapshot *s);
 /* Stops accepting; connections are closed after the request they are in (idle ones after their next request or
  * idle_timeout), all of them at `until` (loop_now time). `drained` is called once when none is left. */
 void proxy_drain(struct proxy *p, uint64_t until, void (*drained)(void *arg), void *arg);
-/* With a drain that has no successor: connections that have no request under way get a second to send one, then they are closed. Without it
- * (a hand-over) they are kept until their next request or idle_timeout, so that no client meets a closed door. */
+/* With a drain that has no successor: connections that have no request under way get a second to send one, then they
+ * are closed. Without it (a hand-over) they are kept until their next request or idle_timeout, so that no client meets
+ * a closed door. */
 void proxy_close_idle(struct proxy *p);
 /* Exchanges under way and client connections, for tests and /debug; any thread, approximate. */
 unsigned proxy_exchanges(const struct proxy *p);

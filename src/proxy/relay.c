@@ -248,7 +248,8 @@ void relay_end(struct exchange *x, struct span trailers)
 	buf_init(&last, CLIENT_OUT_MAX);
 	struct span end = x->answer_chunked ? SPAN("0\r\n\r\n") : SPAN_NONE;
 	if (x->answer_chunked && trailers.n) {
-		if (buf_add(&last, SPAN("0\r\n")) < 0 || buf_add(&last, trailers) < 0 || buf_add(&last, SPAN("\r\n")) < 0)
+		if (buf_add(&last, SPAN("0\r\n")) < 0 || buf_add(&last, trailers) < 0 ||
+		    buf_add(&last, SPAN("\r\n")) < 0)
 			x->answer_close = true;
 		end = buf_span(&last);
 	}

@@ -21,6 +21,9 @@ struct series_cache {
 	struct map models;
 	struct tm_series *status[STATUS_MAX];
 	struct tm_series *attempt[PS_ERROR_COUNT];
+	struct tm_series *client_received, *client_sent, *replica_received, *replica_sent, *connects, *connects_failed,
+		*idle, *busy;
+	struct tm_series *exchanges, *scheduler_seconds, *prefix_hit_ratio;
 	struct tm_series *prompt_tokens, *cached_tokens, *completion_tokens, *usage_read, *picks, *picked_blocks,
 		*prompt_blocks;
 };
@@ -34,6 +37,17 @@ struct series_cache *series_new(void)
 	s->prompt_tokens = tm_series_of(TM_TOKENS, (struct span[]){ SPAN("prompt") }, 1);
 	s->cached_tokens = tm_series_of(TM_TOKENS, (struct span[]){ SPAN("cached") }, 1);
 	s->completion_tokens = tm_series_of(TM_TOKENS, (struct span[]){ SPAN("completion") }, 1);
+	s->client_received = tm_series_of(TM_BYTES_RECEIVED, (struct span[]){ SPAN("client") }, 1);
+	s->replica_received = tm_series_of(TM_BYTES_RECEIVED, (struct span[]){ SPAN("replica") }, 1);
+	s->client_sent = tm_series_of(TM_BYTES_SENT, (struct span[]){ SPAN("client") }, 1);
+	s->replica_sent = tm_series_of(TM_BYTES_SENT, (struct span[]){ SPAN("replica") }, 1);
+	s->connects = tm_series_of(TM_UPSTREAM_CONNECTS, (struct span[]){ SPAN("ok") }, 1);
+	s->connects_failed = tm_series_of(TM_UPSTREAM_CONNECTS, (struct span[]){ SPAN("failed") }, 1);
+	s->idle = tm_series_of(TM_UPSTREAM_CONNECTIONS, (struct span[]){ SPAN("idle") }, 1);
+	s->busy = tm_series_of(TM_UPSTREAM_CONNECTIONS, (struct span[]){ SPAN("busy") }, 1);
+	s->exchanges = tm_plain(TM_EXCHANGES);
+	s->scheduler_seconds = tm_plain(TM_SCHEDULER_SECONDS);
+	s->prefix_hit_ratio = tm_plain(TM_PREFIX_HIT_RATIO);
 	s->usage_read = tm_plain(TM_USAGE_READ);
 	s->picks = tm_plain(TM_PICKS);
 	s->picked_blocks = tm_plain(TM_PICKED_PREFIX_BLOCKS);
@@ -91,8 +105,8 @@ static bool is_series_of(const struct model_series *m, const struct exchange *x)
 	       (target ? m->target && strcmp(m->target, target) == 0 : !m->target);
 }
 
-/* NULL without memory, for the thousand-and-first model, or where two kinds share a hash: those are looked up by nobody, as
- * telemetry folds what is beyond its bound into "other" anyway. */
+/* NULL without memory, for the thousand-and-first model, or where two kinds share a hash: those are looked up by
+ * nobody, as telemetry folds what is beyond its bound into "other" anyway. */
 static const struct model_series *series_of(struct series_cache *s, const struct exchange *x)
 {
 	uint64_t key = hash_mix(hash_bytes(span_str(x->record.model)), (uint64_t)x->api);
@@ -170,6 +184,16 @@ static void count_model(const struct exchange *x, uint64_t now)
 		count_usage(s, m, &r->usage);
 }
 
+/* Time held, by what became of it. Only requests that were held come here. */
+static void count_held(const struct exchange *x)
+{
+	struct span outcome = x->record.tries			 ? SPAN("dispatched")
+			      : x->record.code == PS_ECLIENTGONE ? SPAN("evicted")
+								 : SPAN("rejected");
+	struct span labels[] = { SPAN("default-flow"), SPAN("0"), outcome, span_str(exchange_pool(x)->name) };
+	tm_observe(tm_series_of(TM_QUEUE_SECONDS, labels, 4), seconds(x->record.arrived, x->record.decided));
+}
+
 static void count(const struct exchange *x, uint64_t now)
 {
 	struct series_cache *s = x->proxy->series;
@@ -183,6 +207,11 @@ static void count(const struct exchange *x, uint64_t now)
 	if (x->record.tries)
 		tm_add(s->picks, 1);
 	tm_add(s->picked_blocks, x->decision.prefix_blocks);
+	tm_add(s->prompt_blocks, x->record.blocks);
+	if (x->record.tries && x->record.blocks)
+		tm_observe(s->prefix_hit_ratio, (double)x->decision.prefix_blocks / x->record.blocks);
+	if (x->record.held)
+		count_held(x);
 	if (x->record.model && x->record.model[0])
 		count_model(x, now);
 }
@@ -281,6 +310,32 @@ void settle(struct exchange *x)
 		x->record.status = (uint16_t)error_row(PS_ECLIENTGONE)->status;
 	count(x, now);
 	write_line(x, now);
+}
+
+void settle_pick(struct proxy *p, uint64_t ns)
+{
+	tm_observe(p->series->scheduler_seconds, (double)ns / (double)NS_PER_S);
+}
+
+void settle_counts(struct proxy *p)
+{
+	struct series_cache *s = p->series;
+	struct upstream_stats now, *old = &p->told;
+	upstream_stats(p->upstream, &now);
+	tm_add(s->client_received, p->received_bytes);
+	tm_add(s->client_sent, p->sent_bytes);
+	tm_add(s->replica_received, now.received_bytes - old->received_bytes);
+	tm_add(s->replica_sent, now.sent_bytes - old->sent_bytes);
+	tm_add(s->connects, now.connects - old->connects);
+	tm_add(s->connects_failed, now.connects_failed - old->connects_failed);
+	tm_move(s->idle, (int64_t)now.idle - (int64_t)old->idle);
+	tm_move(s->busy, (int64_t)now.busy - (int64_t)old->busy);
+	tm_move(s->exchanges, (int64_t)p->exchange_count - (int64_t)p->told_exchanges);
+	p->told = now;
+	p->told_exchanges = p->exchange_count;
+	p->received_bytes = p->sent_bytes = 0;
+	if (p->home)
+		tm_set(tm_plain(TM_BODY_MEMORY), (double)body_memory_used());
 }
 
 void settle_attempt(struct proxy *p, int code)

@@ -128,6 +128,7 @@ static void pump(struct upstream_call *c, struct buf *text)
 			c->broken = true; /* what the replica said before it closed is still to be read */
 			return;
 		}
+		c->up->stats.sent_bytes += (uint64_t)took;
 		settle_shot(c, &s, text, (size_t)took);
 		if ((size_t)took < all) {
 			io_want_write(c->io);

@@ -60,6 +60,7 @@ struct upstream {
 	struct map idle; /* replica id -> struct idle_list */
 	struct list busy;
 	struct buf head; /* where heads are composed; empty between calls */
+	struct upstream_stats stats;
 };
 
 extern const struct protocol upstream_http1;

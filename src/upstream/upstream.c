@@ -51,6 +51,7 @@ static void drop(struct upstream_call *c, bool abort)
 	if (c->gone)
 		return;
 	c->gone = true;
+	c->up->stats.busy--;
 	timer_clear(&c->timer);
 	list_remove(&c->node);
 	io_close(c->io, abort);
@@ -90,6 +91,8 @@ static struct idle_list *idle_of(struct upstream *u, uint64_t replica, bool make
 
 static void drop_idle(struct upstream_call *c)
 {
+	c->up->stats.idle--;
+	c->up->stats.busy++; /* which drop takes back */
 	struct idle_list *il = idle_of(c->up, c->replica, false);
 	il->count--;
 	drop(c, false);
@@ -109,6 +112,8 @@ static void keep(struct upstream_call *c)
 	list_remove(&c->node);
 	list_push_front(&il->calls, &c->node);
 	il->count++;
+	u->stats.idle++;
+	u->stats.busy--;
 	timer_set(u->loop, &c->timer, loop_now(u->loop) + u->options.idle_ns);
 }
 
@@ -122,6 +127,8 @@ static struct upstream_call *take_idle(struct upstream *u, uint64_t replica)
 	list_push_back(&u->busy, &c->node);
 	timer_clear(&c->timer);
 	il->count--;
+	u->stats.idle--;
+	u->stats.busy++;
 	return c;
 }
 
@@ -174,6 +181,7 @@ static void on_connected(void *owner, int result)
 	struct err e;
 	c->connecting = false;
 	timer_clear(&c->timer);
+	*(result < 0 ? &c->up->stats.connects_failed : &c->up->stats.connects) += 1;
 	enter(c);
 	if (result < 0)
 		call_fail(c, err_set(&e, PS_ECONNECT, "the connection was refused or cannot be made"), &e);
@@ -196,6 +204,7 @@ static void read_on(struct upstream_call *c)
 			return;
 		}
 		c->answered = true;
+		c->up->stats.received_bytes += (uint64_t)n;
 		c->protocol->receive(c, p, (size_t)n);
 		if (n < LOOP_SCRATCH_BYTES)
 			break;
@@ -256,6 +265,7 @@ static struct upstream_call *connect_new(struct upstream *u, const struct upstre
 	timer_init(&c->timer, on_timer);
 	timer_set(u->loop, &c->timer, loop_now(u->loop) + (to->connect_ns ? to->connect_ns : u->options.connect_ns));
 	list_push_back(&u->busy, &c->node);
+	u->stats.busy++;
 	return c;
 }
 
@@ -359,6 +369,11 @@ void upstream_drain(struct upstream_call *c, uint64_t drain_ns)
 	c->owner = NULL;
 	timer_set(c->up->loop, &c->timer, loop_now(c->up->loop) + drain_ns);
 	upstream_resume(c);
+}
+
+void upstream_stats(const struct upstream *u, struct upstream_stats *ret)
+{
+	*ret = u->stats;
 }
 
 bool upstream_sent(const struct upstream_call *c)

@@ -61,6 +61,14 @@ struct upstream_ops {
 	void (*on_fail)(void *owner, int code, bool reused, const struct err *e);
 };
 
+/* What happened since the start, and connections now. */
+struct upstream_stats {
+	uint64_t connects, connects_failed;
+	uint64_t received_bytes, sent_bytes;
+	uint32_t idle, busy;
+};
+void upstream_stats(const struct upstream *u, struct upstream_stats *ret);
+
 struct upstream *upstream_new(struct loop *l, const struct upstream_options *o);
 void upstream_free(struct upstream *u);
 /* Starts a call on an idle connection or a new one. NULL without memory or descriptors (-PS_ECONNLIMIT is the reason).
