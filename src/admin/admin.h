@@ -1,4 +1,5 @@
-/* The door of admin: the operators' HTTP server: /healthz, /readyz, /metrics, /debug/pools, /debug/config. On the control loop's thread.
+/* The door of admin: the operators' HTTP server: /healthz, /readyz, /metrics, /debug/pools, /debug/config. On the
+ * control loop's thread.
  *
  * It reads snapshots and pools and changes nothing. Secrets are never shown. */
 #ifndef PS_ADMIN_ADMIN_H
@@ -11,7 +12,8 @@ enum { ADMIN_PAGE_BYTES_MAX = 64 * 1024 * 1024 /* of one answer: above it 500 */
 
 struct admin;
 
-/* Whether this process should be sent traffic. True, or false with the reasons added to `why` as lines of text. On the control thread. */
+/* Whether this process should be sent traffic. True, or false with the reasons added to `why` as lines of text. On the
+ * control thread. */
 typedef bool admin_ready(void *arg, struct buf *why);
 
 /* Listens at `at` (port 0: any). `ready` NULL: ready as soon as a snapshot is there. NULL: see e. */
