@@ -488,8 +488,10 @@ static enum step_result step_admit(struct exchange *x)
 	}
 	x->facts->repeat = x->repeat;
 	memcpy(x->facts->excluded, x->excluded, sizeof x->excluded);
+	uint64_t began = clock_now_ns();
 	int verdict = gate_submit(exchange_pool(x)->gate, x->facts, x, loop_now(x->proxy->loop), &x->decision,
 				  &x->ticket);
+	settle_pick(x->proxy, clock_now_ns() - began);
 	return after_verdict(x, verdict);
 }
 

@@ -132,6 +132,7 @@ struct record {
 	uint64_t bytes_in, bytes_out;
 	uint32_t tokens;	/* content events seen */
 	uint32_t prompt_tokens; /* estimated */
+	uint32_t blocks; /* of its prefix chain */
 	uint16_t status;
 	int code; /* PS_E… of what went wrong, 0 */
 	uint8_t tries;
