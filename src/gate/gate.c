@@ -12,7 +12,7 @@
 
 enum {
 	SCAN_DECISIONS = 256, /* decided in one gate_advance */
-	SCAN_LOOKS = 4096,    /* tickets looked at in one gate_advance */
+	SCAN_LOOKS = 8192,    /* tickets looked at in one gate_advance: more than a queue's default bound */
 	SCAN_MODELS = 16,     /* models remembered as fitting nowhere */
 };
 #define COLLECT_WITHIN_NS (100 * NS_PER_MS)
@@ -132,6 +132,15 @@ static void give_back(struct ticket *t, uint64_t now)
 	pool_gone_locked(g->pool, r, t->charge, now);
 }
 
+/* Out of the queue; a scan that stopped at it goes on behind it. */
+static void unqueue(struct ticket *t)
+{
+	struct gate *g = t->gate;
+	if (g->cursor == &t->item)
+		g->cursor = flow_queue_after(&g->queue, &t->item);
+	flow_queue_remove(&g->queue, &t->item);
+}
+
 /* ---- submission ---- */
 
 static int refuse(struct gate *g, int code, uint64_t now, struct decision *ret)
@@ -208,31 +217,25 @@ int gate_submit(struct gate *g, const struct facts *f, void *owner, uint64_t now
 
 /* ---- advancing ---- */
 
-static void mail(struct gate *g, struct ticket *t, const struct gate_sink *sink)
-{
-	(void)g;
-	sink->decided(sink->arg, t->owner, t);
-}
-
 static void mail_decided(struct gate *g, struct ticket *t, const struct decision *d, uint64_t now,
 			 const struct gate_sink *sink)
 {
-	flow_queue_remove(&g->queue, &t->item);
+	unqueue(t);
 	ticket_decided(t, d, now);
 	t->state = TICKET_MAILED;
 	list_push_back(&g->uncollected, &t->item.node);
-	mail(g, t, sink);
+	sink->decided(sink->arg, t->owner, t);
 }
 
 static void mail_refused(struct gate *g, struct ticket *t, int code, uint64_t now, const struct gate_sink *sink)
 {
-	flow_queue_remove(&g->queue, &t->item);
+	unqueue(t);
 	t->state = TICKET_REFUSED;
 	t->refused = code;
 	t->retry_after_ns = budget_retry_after(g, code, now);
 	waiting_add(g, -1);
 	g->stats.refused++;
-	mail(g, t, sink);
+	sink->decided(sink->arg, t->owner, t);
 }
 
 static unsigned refuse_expired(struct gate *g, uint64_t now, const struct gate_sink *sink)
@@ -290,7 +293,6 @@ struct scan {
 	const struct gate_sink *sink;
 	uint64_t now;
 	unsigned mailed, looks;
-	bool complete; /* nobody left in the queue fits anywhere */
 	struct misses misses;
 	struct prefix_hits hits;
 };
@@ -311,8 +313,9 @@ static bool scan_one(struct scan *s, struct ticket *t)
 	case 0:
 		note_miss(&s->misses, t->facts);
 		return sched_any_open_locked(s->gate->pool, s->now);
-	case -PS_ENOREPLICA:
-		return true; /* it has waited this long: a replica may come until its time is over */
+	case -PS_ENOREPLICA: /* it has waited this long: a replica may come until its time is over */
+		note_miss(&s->misses, t->facts);
+		return true;
 	default:
 		mail_refused(s->gate, t, -r, s->now, s->sink);
 		s->mailed++;
@@ -320,19 +323,21 @@ static bool scan_one(struct scan *s, struct ticket *t)
 	}
 }
 
+/* From the head, or from where the last scan had to stop. */
 static void scan(struct scan *s)
 {
 	struct gate *g = s->gate;
 	if (g->seen_openings == pool_openings_locked(g->pool) && s->now < g->scanned_at + SCAN_AGAIN_NS)
 		return;
-	struct flow_item *it = flow_queue_head(&g->queue);
-	bool more = it != NULL;
+	bool whole = g->cursor == NULL, more = true;
+	struct flow_item *it = whole ? flow_queue_head(&g->queue) : g->cursor;
 	while (it && more && s->mailed < SCAN_DECISIONS && s->looks++ < SCAN_LOOKS) {
 		struct flow_item *next = flow_queue_after(&g->queue, it);
 		more = scan_one(s, container_of(it, struct ticket, item));
 		it = next;
 	}
-	if (it == NULL || !more) {
+	g->cursor = more ? it : NULL;
+	if (!more || (whole && !it)) {
 		g->seen_openings = pool_openings_locked(g->pool);
 		g->scanned_at = s->now;
 	}
@@ -369,7 +374,7 @@ static int collect_again(struct ticket *t, uint64_t now, struct decision *ret)
 	recall_hits(t, &hits);
 	if (sched_pick_locked(g->sched, t->facts, &hits, now, ret) != 1)
 		return GATE_HELD;
-	flow_queue_remove(&g->queue, &t->item);
+	unqueue(t);
 	ticket_decided(t, ret, now);
 	t->state = TICKET_DECIDED;
 	waiting_add(g, -1);
@@ -430,7 +435,7 @@ static bool give_up_locked(struct ticket *t, uint64_t now)
 	struct gate *g = t->gate;
 	switch ((enum ticket_state)t->state) {
 	case TICKET_HELD:
-		flow_queue_remove(&g->queue, &t->item);
+		unqueue(t);
 		waiting_add(g, -1);
 		return false;
 	case TICKET_DECIDED:

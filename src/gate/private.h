@@ -82,7 +82,8 @@ struct gate {
 	_Atomic uint64_t tokens; /* a statistic */
 	uint64_t seen_openings;	 /* pool_openings when the whole queue was last found to fit nowhere */
 	uint64_t scanned_at;
-	uint64_t started_at; /* of the first request; 0: none yet */
+	struct flow_item *cursor; /* where an unfinished scan goes on; NULL: at the head */
+	uint64_t started_at;	  /* of the first request; 0: none yet */
 	struct second seconds[WINDOW_SECONDS];
 	struct gate_stats stats;
 };

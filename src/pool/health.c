@@ -131,14 +131,28 @@ struct pool_charge pool_dispatched_locked(struct pool *p, struct replica *r, uin
 
 void pool_answered_locked(struct pool *p, struct replica *r, struct pool_charge *c, uint64_t now)
 {
-	r->failures = 0;
-	if (r->state == REPLICA_NEW)
-		r->state = REPLICA_UP; /* up_since stays 0: only who comes back starts slowly */
-	else if (c->trial || (r->pressed && !r->health_ejected))
-		readmit(p, r, now);
-	else if (r->state == REPLICA_UP && now >= r->up_since + p->options.eject_max_ns)
-		r->ejections = 0;
+	bool tried = c->trial;
 	c->trial = false;
+	r->failures = 0;
+	switch (r->state) {
+	case REPLICA_NEW:
+		r->state = REPLICA_UP; /* up_since stays 0: only who comes back starts slowly */
+		break;
+	case REPLICA_UP:
+		if (now >= r->up_since + p->options.eject_max_ns)
+			r->ejections = 0;
+		break;
+	case REPLICA_PROBATION:
+		if (tried || r->pressed)
+			readmit(p, r, now);
+		break;
+	case REPLICA_EJECTED:
+		if (r->pressed && !r->health_ejected)
+			readmit(p, r, now);
+		break;
+	case REPLICA_DRAINING:
+		break;
+	}
 }
 
 /* Takes a charge back; the last one of a removed replica ends it. */

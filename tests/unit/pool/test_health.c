@@ -301,6 +301,24 @@ static void removal_waits_for_what_is_in_flight(void **state)
 	pool_free(f.p);
 }
 
+static void a_trial_that_succeeds_after_the_removal_does_not_bring_it_back(void **state)
+{
+	(void)state;
+	struct fixture f = pool_of(2);
+	struct pool_charge stays, old;
+	do_event(&f, 0, SEND, 10 * S, &old);
+	eject_member(&f, 0, 10 * S);
+	do_event(&f, 0, SEND, 11 * S, &stays);
+	assert_true(stays.trial);
+	assert_int_equal(pool_removed(f.p, f.id[0], 11 * S), 0);
+	do_event(&f, 0, END_OK, 12 * S, &stays);
+	assert_int_equal(member(&f, 0)->state, REPLICA_DRAINING);
+	do_event(&f, 0, END_OK, 12 * S, &old);
+	assert_null(member(&f, 0));
+	assert_int_equal(pool_size_locked(f.p), 1);
+	pool_free(f.p);
+}
+
 static void an_address_that_comes_back_undoes_its_draining(void **state)
 {
 	(void)state;
@@ -350,6 +368,7 @@ int main(void)
 		cmocka_unit_test(never_more_than_half_is_out_and_the_least_bad_serve),
 		cmocka_unit_test(a_pressed_replica_that_fails_makes_way_for_another),
 		cmocka_unit_test(removal_waits_for_what_is_in_flight),
+		cmocka_unit_test(a_trial_that_succeeds_after_the_removal_does_not_bring_it_back),
 		cmocka_unit_test(an_address_that_comes_back_undoes_its_draining),
 		cmocka_unit_test(an_identity_is_never_used_again),
 	};
