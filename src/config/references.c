@@ -45,13 +45,13 @@ static const void *want_object(struct loading *l, enum config_kind kind, const c
 			       const struct config_ref *ref, const char *path)
 {
 	const char *name = config_kind_name(kind);
+	if (!ref->name.n)
+		return NULL; /* not decoded: complained of already */
 	if (!span_eq(ref->kind, span_str(name)) || !span_eq(ref->group, span_str(group))) {
 		report_add(l->report, &ref->at, path, "refers to %.*s of group \"%.*s\"; wanted %s of group \"%s\"",
 			   SPAN_ARG(ref->kind), SPAN_ARG(ref->group), name, group);
 		return NULL;
 	}
-	if (!ref->name.n)
-		return NULL;
 	const void *object = config_find(l->config, kind, ref->namespace, ref->name);
 	if (!object)
 		complain_missing(l, kind, ref, path);

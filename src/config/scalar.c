@@ -260,7 +260,7 @@ const char *scalar_is_ip(struct span t)
 	char z[INET6_ADDRSTRLEN];
 	unsigned char bytes[16];
 	(void)span_copy(z, sizeof z, t);
-	bool ok = t.n < sizeof z && !memchr(t.p, 0, t.n) &&
+	bool ok = t.n && t.n < sizeof z && !memchr(t.p, 0, t.n) &&
 		  (inet_pton(AF_INET, z, bytes) == 1 || inet_pton(AF_INET6, z, bytes) == 1);
 	return ok ? NULL : "an IP address";
 }

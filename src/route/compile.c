@@ -118,11 +118,9 @@ static struct span prefix_key(struct span path)
 static struct run *run_of(struct compiler *c, struct host *h, const struct config_match *m)
 {
 	char scratch[ROUTE_PATH_MAX];
-	struct span path;
+	struct span path = m->path.n <= sizeof scratch ? path_decode(m->path, scratch) : m->path;
 	bool prefix = m->path_type == CONFIG_PATH_PREFIX;
 	struct map *runs = prefix ? &h->prefixes : &h->exact;
-	if (!path_normalise(m->path, scratch, &path))
-		return NULL;
 	path = prefix ? prefix_key(path) : path;
 	struct run *run = map_find(runs, path);
 	if (run)
@@ -133,6 +131,8 @@ static struct run *run_of(struct compiler *c, struct host *h, const struct confi
 	run->path = arena_dup(&c->table->arena, path);
 	run->next = h->runs;
 	h->runs = run;
+	if (prefix && path.n > h->longest_prefix)
+		h->longest_prefix = path.n;
 	if (prefix)
 		h->prefix_lengths |= UINT64_C(1) << (path.n < 63 ? path.n : 63);
 	c->no_memory |= !run->path.p || map_put(runs, run->path, run) != 0;

@@ -82,17 +82,18 @@ static bool has_length(const struct host *h, size_t n)
 	return h->prefix_lengths >> (n < LONG_PREFIX_BIT ? n : LONG_PREFIX_BIT) & 1;
 }
 
-/* Exact, then the prefixes that end at an element's end, the longest first. */
+/* Exact, then the prefixes that end at an element's end, the longest first; the empty one takes any path, also "*". */
 static bool walk_host(struct walk *w, const struct host *h)
 {
 	if (!h)
 		return false;
 	if (h->exact.count && walk_run(w, map_find(&h->exact, w->path)))
 		return true;
-	for (size_t n = w->path.n + 1; n-- > 0;) {
-		if (n < w->path.n && w->path.p[n] != '/')
+	size_t longest = h->longest_prefix < w->path.n ? h->longest_prefix : w->path.n;
+	for (size_t n = longest + 1; n-- > 0;) {
+		if (!has_length(h, n) || (n && n < w->path.n && w->path.p[n] != '/'))
 			continue;
-		if (has_length(h, n) && walk_run(w, map_find(&h->prefixes, span_head(w->path, n))))
+		if (walk_run(w, map_find(&h->prefixes, span_head(w->path, n))))
 			return true;
 	}
 	return false;
@@ -114,13 +115,11 @@ static bool walk_named_hosts(struct walk *w, const struct listener *l, struct sp
 	return false;
 }
 
-enum route_answer route_match(const struct route_table *t, const struct route_request *rq,
-			      const struct route_rule **ret)
+static enum route_answer match_path(const struct route_table *t, const struct route_request *rq, struct span path,
+				    const struct route_rule **ret)
 {
-	char scratch[ROUTE_PATH_MAX];
-	struct walk w = { .rq = rq };
-	*ret = NULL;
-	if (rq->listener >= t->listener_count || !path_normalise(rq->head->path, scratch, &w.path))
+	struct walk w = { .rq = rq, .path = path };
+	if (rq->listener >= t->listener_count || path_has_dot_segment(path))
 		return ROUTE_NONE;
 	const struct listener *l = &t->listeners[rq->listener];
 	bool named = l->exact.count || l->wild.count;
@@ -128,6 +127,25 @@ enum route_answer route_match(const struct route_table *t, const struct route_re
 		(void)walk_host(&w, l->any);
 	*ret = w.found;
 	return w.needs_model ? ROUTE_NEEDS_MODEL : w.found ? ROUTE_FOUND : ROUTE_NONE;
+}
+
+/* Apart, so that only paths with escapes pay for a scratch (the compiler clears and probes what is on the stack). */
+static __attribute__((noinline)) enum route_answer
+match_decoded(const struct route_table *t, const struct route_request *rq, const struct route_rule **ret)
+{
+	char scratch[ROUTE_PATH_MAX];
+	struct span path = rq->head->path;
+	return path.n > sizeof scratch ? ROUTE_NONE : match_path(t, rq, path_decode(path, scratch), ret);
+}
+
+enum route_answer route_match(const struct route_table *t, const struct route_request *rq,
+			      const struct route_rule **ret)
+{
+	struct span path = rq->head->path;
+	*ret = NULL;
+	if (path.n && memchr(path.p, '%', path.n))
+		return match_decoded(t, rq, ret);
+	return match_path(t, rq, path, ret);
 }
 
 uint32_t route_backend_pick(const struct route_rule *rule, uint64_t random)

@@ -30,8 +30,7 @@ static char upper(char c)
 	return (char)(c >= 'a' && c <= 'f' ? c - 32 : c);
 }
 
-/* Decodes what may be decoded and writes the other escapes in upper case. The result is never longer. */
-static struct span decode(struct span path, char *out)
+struct span path_decode(struct span path, char out[ROUTE_PATH_MAX])
 {
 	size_t n = 0;
 	while (path.n) {
@@ -53,8 +52,10 @@ static struct span decode(struct span path, char *out)
 	return span_of(out, n);
 }
 
-static bool has_dot_segment(struct span path)
+bool path_has_dot_segment(struct span path)
 {
+	if (!path.n)
+		return false;
 	const char *end = path.p + path.n, *p = path.p;
 	while ((p = memmem(p, (size_t)(end - p), "/.", 2))) {
 		p += 2;
@@ -64,19 +65,6 @@ static bool has_dot_segment(struct span path)
 			return true;
 	}
 	return false;
-}
-
-bool path_normalise(struct span path, char scratch[ROUTE_PATH_MAX], struct span *ret)
-{
-	if (path.n && memchr(path.p, '%', path.n)) {
-		if (path.n > ROUTE_PATH_MAX)
-			return false;
-		path = decode(path, scratch);
-	}
-	if (path.n && has_dot_segment(path))
-		return false;
-	*ret = path;
-	return true;
 }
 
 bool query_text_eq(struct span encoded, struct span plain)

@@ -43,7 +43,8 @@ struct run {
 struct host {
 	struct span name;	    /* "", "api.example.com" or ".example.com" */
 	struct map exact, prefixes; /* path → struct run */
-	uint64_t prefix_lengths;    /* bit n: there is a prefix of n bytes; bit 63: of 63 or more */
+	size_t longest_prefix;
+	uint64_t prefix_lengths; /* bit n: there is a prefix of n bytes; bit 63: of 63 or more */
 	struct run *runs;
 	struct host *next; /* all hosts of the table, to be freed */
 };
@@ -61,9 +62,11 @@ struct route_table {
 	struct host *hosts;
 };
 
-/* Normalises a path for comparison; *ret is `path` itself where nothing changes, else it lies in `scratch`. False: a
- * dot segment, or too long to be normalised. */
-bool path_normalise(struct span path, char scratch[ROUTE_PATH_MAX], struct span *ret);
+/* Decodes the escapes of unreserved characters and writes the others in upper case (RFC 3986 §6.2.2). `path` has at
+ * most ROUTE_PATH_MAX bytes; the result lies in `out` and is never longer. */
+struct span path_decode(struct span path, char out[ROUTE_PATH_MAX]);
+/* True when an element is "." or "..". */
+bool path_has_dot_segment(struct span path);
 /* Compares a query's encoded name or value with a plain text: %XX and '+' are decoded on the way. */
 bool query_text_eq(struct span encoded, struct span plain);
 
