@@ -242,11 +242,11 @@ static void each_criterion_decides_before_the_next(void **state)
 	static const char text[] = GATEWAY ROUTE(
 		"host", "hostnames: [a.example.com], rules: [{ matches: [{ path: { value: / } }] }]")
 		ROUTE("path", "rules: [{ matches: [{ path: { value: /long/prefix } }] }]")
-			ROUTE("method", "rules: [{ matches: [{ path: { value: /long }, method: GET }] }]")
-				ROUTE("headers", "rules: [{ matches: [{ path: { value: /long }, headers: [{ name: a, "
-						 "value: b }, { name: c, value: d }] }] }]") ROUTE(
-					"query", "rules: [{ matches: [{ path: { value: /long }, headers: [{ name: a, "
-						 "value: b }], queryParams: [{ name: q, value: \"w\" }] }] }]")
+			ROUTE("method", "rules: [{ matches: [{ path: { value: /long }, method: GET }] }]") ROUTE(
+				"headers", "rules: [{ matches: [{ path: { value: /long }, headers: [{ name: a, "
+					   "value: b }, { name: c, value: d }] }] }]")
+				ROUTE("query", "rules: [{ matches: [{ path: { value: /long }, headers: [{ name: a, "
+					       "value: b }], queryParams: [{ name: q, value: \"w\" }] }] }]")
 					ROUTE("header", "rules: [{ matches: [{ path: { value: /long }, headers: [{ "
 							"name: a, value: b }] }] }]");
 	static const struct row rows[] = {
