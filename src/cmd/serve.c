@@ -208,19 +208,17 @@ static int listen_at(struct serve *sv, uint32_t number, struct err *e)
 {
 	struct address at = control_snapshot(sv->control)->listeners[number].address;
 	uint32_t n = 0;
-	int fd, last = -1;
+	int fd;
 	while ((fd = sockets_take(&sv->inherited.sockets, SOCKET_LISTEN, &at)) >= 0) {
-		last = fd;
-		if (socket_address(fd, &at) < 0 ||
-		    proxy_listen(sv->workers[n % sv->worker_count].proxy, number, fd, e) < 0)
+		struct proxy *to = sv->workers[n++ % sv->worker_count].proxy;
+		if (socket_address(fd, &at) < 0 || proxy_listen(to, number, fd, e) < 0)
 			return -PS_EIO;
-		n++;
 	}
 	if (n == 0 && socket_try(&at, e) < 0) /* sharing it with a stranger of the same user would go unnoticed */
 		return -PS_EIO;
 	for (; n < sv->worker_count; n++) {
-		last = fd = last < 0 ? socket_bind(&at, e) : socket_bind_beside(last, e);
-		if (fd < 0 || proxy_listen(sv->workers[n].proxy, number, fd, e) < 0)
+		fd = socket_bind(&at, e);
+		if (fd < 0 || socket_address(fd, &at) < 0 || proxy_listen(sv->workers[n].proxy, number, fd, e) < 0)
 			return -PS_EIO;
 	}
 	return 0;

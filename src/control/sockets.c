@@ -10,7 +10,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* BACKLOG is capped by net.core.somaxconn. */
@@ -35,23 +34,6 @@ static int fail(const struct address *at, const char *what, int fd, struct err *
 	return err_set(e, PS_EIO, "cannot %s %s: %s", what, text, strerror(number));
 }
 
-static bool is_unix(const struct address *at)
-{
-	return at->sa.ss_family == AF_UNIX;
-}
-
-/* A socket file stays behind when its process dies; one that refuses connections has no owner. */
-static void remove_stale(const struct address *at)
-{
-	const struct sockaddr_un *un = (const struct sockaddr_un *)&at->sa;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (connect(fd, (const struct sockaddr *)&at->sa, at->len) < 0 && errno == ECONNREFUSED)
-		unlink(un->sun_path);
-	close(fd);
-}
-
 /* How a bound socket is shared. */
 enum sharing {
 	SHARED, /* SO_REUSEPORT: each worker has one, and so has the next generation */
@@ -65,11 +47,9 @@ static int bound(const struct address *at, enum sharing sharing, struct err *e)
 	int fd = socket(at->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(at, "open a socket for", fd, e);
-	if (is_unix(at))
-		remove_stale(at);
-	else if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
 		return fail(at, "reuse", fd, e);
-	if (!is_unix(at) && sharing == SHARED && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+	if (sharing == SHARED && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
 		return fail(at, "share", fd, e);
 	/* "[::]:80" takes IPv4 as well, whatever net.ipv6.bindv6only says. */
 	if (at->sa.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) < 0)
@@ -93,25 +73,13 @@ int socket_bind(const struct address *at, struct err *e)
 	int fd = bound(at, SHARED, e);
 	if (fd < 0)
 		return fd;
-	if (!is_unix(at))
-		tune(fd);
+	tune(fd);
 	return listen(fd, BACKLOG) == 0 ? fd : fail(at, "listen on", fd, e);
-}
-
-int socket_bind_beside(int fd, struct err *e)
-{
-	struct address at;
-	if (socket_address(fd, &at) < 0)
-		return err_set(e, PS_EIO, "descriptor %d is no socket", fd);
-	if (!is_unix(&at))
-		return socket_bind(&at, e);
-	int twin = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return twin < 0 ? fail(&at, "share", twin, e) : twin;
 }
 
 int socket_try(const struct address *at, struct err *e)
 {
-	if (is_unix(at))
+	if (at->sa.ss_family == AF_UNIX)
 		return 0; /* trying would leave a file behind */
 	int fd = bound(at, ALONE, e);
 	if (fd < 0)
@@ -158,7 +126,7 @@ int sockets_inherit(struct sockets *s, const char *text)
 static bool fits(const struct address *is, const struct address *wanted)
 {
 	struct address any = *is;
-	if (!is_unix(wanted) && address_port(wanted) == 0)
+	if (address_port(wanted) == 0)
 		address_set_port(&any, 0);
 	return address_eq(&any, wanted);
 }

@@ -31,14 +31,11 @@ int sockets_inherit(struct sockets *s, const char *text) MUST_CHECK;
 int sockets_take(struct sockets *s, enum socket_role role, const struct address *at);
 void sockets_close(struct sockets *s);
 
-/* Binds and listens: SO_REUSEPORT for IP (each worker has its own queue), a fresh file for unix sockets when nobody
- * answers at the old one. Non-blocking, closed on exec. The descriptor, or -PS_EIO with the reason. */
+/* Binds and listens at an IP address, with SO_REUSEPORT: each worker has a queue of its own. Non-blocking, closed on
+ * exec. The descriptor, or -PS_EIO with the reason. */
 int socket_bind(const struct address *at, struct err *e) MUST_CHECK;
-/* Another one for the address of a listening socket: with a queue of its own, or sharing the one queue that a unix
- * socket has. */
-int socket_bind_beside(int fd, struct err *e) MUST_CHECK;
-/* Whether `at` is free now, not even used by a process that would share it; nothing stays open. 0 or -PS_EIO with the
- * reason. */
+/* Whether `at` is free now, not even used by a process that would share it; nothing stays open. Unix sockets are not
+ * tried. 0 or -PS_EIO with the reason. */
 int socket_try(const struct address *at, struct err *e) MUST_CHECK;
 /* The address it is bound to: the port that 0 became. */
 int socket_address(int fd, struct address *ret) MUST_CHECK;

@@ -43,7 +43,7 @@ static void a_bound_socket_takes_connections_and_shares_its_port(void **state)
 		assert_int_equal(socket_address(first, &is), 0);
 		assert_true(address_port(&is) != 0);
 		assert_true(connects(&is));
-		int second = socket_bind_beside(first, &e);
+		int second = socket_bind(&is, &e);
 		assert_true(second >= 0);
 		assert_true(socket_try(&is, &e) < 0);
 		assert_non_null(strstr(e.text, "Address already in use"));
@@ -51,30 +51,6 @@ static void a_bound_socket_takes_connections_and_shares_its_port(void **state)
 		close(second);
 		assert_int_equal(socket_try(&is, &e), 0);
 	}
-}
-
-static void a_unix_socket_is_shared_and_a_stale_file_replaced(void **state)
-{
-	(void)state;
-	char path[64], text[80];
-	snprintf(path, sizeof path, "/tmp/sockets-test-%d", (int)getpid());
-	snprintf(text, sizeof text, "unix:%s", path);
-	struct address a = at(text);
-	struct err e;
-	int first = socket_bind(&a, &e);
-	assert_true(first >= 0);
-	assert_true(socket_bind(&a, &e) < 0); /* alive: not taken away */
-	int twin = socket_bind_beside(first, &e);
-	assert_true(twin >= 0);
-	close(first);
-	assert_true(connects(&a));
-	close(twin);
-	assert_false(connects(&a));
-	int again = socket_bind(&a, &e);
-	assert_true(again >= 0);
-	assert_true(connects(&a));
-	close(again);
-	unlink(path);
 }
 
 static void inherited_sockets_are_found_by_role_and_address(void **state)
@@ -126,7 +102,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bound_socket_takes_connections_and_shares_its_port),
-		cmocka_unit_test(a_unix_socket_is_shared_and_a_stale_file_replaced),
 		cmocka_unit_test(inherited_sockets_are_found_by_role_and_address),
 		cmocka_unit_test(sockets_nobody_takes_are_closed),
 	};
