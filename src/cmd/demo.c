@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -31,6 +32,7 @@ enum {
 	ANSWER_BYTES_MAX = 1 << 20,
 	REQUEST_BYTES_MAX = 64 * 1024,
 	LOG_BYTES_MAX = 256 * 1024,
+	LOG_READ_BYTES = 4096,
 	READY_TRIES = 200, /* of 50 ms */
 	READY_PAUSE_MS = 50,
 	ANSWER_TIMEOUT_S = 20,
@@ -44,6 +46,7 @@ enum {
 
 /* The whole demonstration. Owner: cmd_demo's frame. */
 struct demo {
+	char self[PATH_MAX];	  /* this binary, by the name under which a hand-over finds it again */
 	pid_t children[CHILDREN]; /* 0: not running */
 	struct address gateway, admin, replicas[REPLICAS];
 	int log_fd;	/* the gateway's log, reading end; -1 before it runs */
@@ -89,7 +92,7 @@ static _Noreturn void become(char *const *arguments, int out, pid_t parent)
 		_exit(1);
 	(void)dup2(out, STDOUT_FILENO);
 	(void)dup2(out, STDERR_FILENO);
-	execv("/proc/self/exe", arguments);
+	execv(arguments[0], arguments);
 	_exit(127);
 }
 
@@ -126,7 +129,7 @@ static int start_replica(struct demo *d, unsigned i, struct err *e)
 	if (r < 0)
 		return r;
 	address_format(&d->replicas[i], at);
-	const char *const all[] = { "penstock", "mock", "--listen", at, "--model", BASE_MODEL, "--lora", adapters[i] };
+	const char *const all[] = { d->self, "mock", "--listen", at, "--model", BASE_MODEL, "--lora", adapters[i] };
 	for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
 		add(&a, all[k]);
 	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -144,7 +147,7 @@ static int start_gateway(struct demo *d, struct err *e)
 		return r;
 	address_format(&d->gateway, listen_at);
 	address_format(&d->admin, admin_at);
-	const char *const all[] = { "penstock", "serve", "--listen", listen_at, "--admin", admin_at, "--workers", "2" };
+	const char *const all[] = { d->self, "serve", "--listen", listen_at, "--admin", admin_at, "--workers", "2" };
 	for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
 		add(&a, all[k]);
 	for (unsigned i = 0; i < REPLICAS; i++) {
@@ -293,11 +296,26 @@ static bool is_ready(const struct demo *d)
 	return yes;
 }
 
-static int wait_ready(const struct demo *d, struct err *e)
+/* Why the gateway left: its last words. */
+static int report_gone(struct demo *d, struct err *e)
+{
+	struct span words, rest;
+	char *p = buf_reserve(&d->log, LOG_READ_BYTES);
+	ssize_t n = p ? read(d->log_fd, p, LOG_READ_BYTES) : 0;
+	buf_commit(&d->log, n > 0 ? (size_t)n : 0);
+	words = span_cut(span_trim(buf_span(&d->log)), '\n', &rest);
+	return err_set(e, PS_EIO, "the gateway left: %.*s", SPAN_ARG(words));
+}
+
+static int wait_ready(struct demo *d, struct err *e)
 {
 	for (int i = 0; i < READY_TRIES && !stopped; i++) {
 		if (is_ready(d))
 			return 0;
+		if (waitpid(d->children[REPLICAS], NULL, WNOHANG) > 0) {
+			d->children[REPLICAS] = 0;
+			return report_gone(d, e);
+		}
 		(void)poll(NULL, 0, READY_PAUSE_MS);
 	}
 	return stopped ? -PS_EAGAIN : err_set(e, PS_EIO, "the gateway did not become ready");
@@ -411,6 +429,26 @@ static struct span log_value(struct span line, struct span key)
 	return SPAN_NONE;
 }
 
+/* What a scorer's verdict means where it was not zero, most telling first. */
+static const struct {
+	struct span scorer;
+	const char *words;
+} meanings[] = {
+	{ SPAN("prefix-cache-scorer:"), "its cache holds the beginning of this prompt" },
+	{ SPAN("lora-affinity-scorer:"), "the adapter is loaded there" },
+};
+
+static const char *in_words(struct span why)
+{
+	for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
+		ptrdiff_t at = span_search(why, meanings[i].scorer);
+		struct span score = at < 0 ? SPAN_NONE : span_skip(why, (size_t)at + meanings[i].scorer.n);
+		if (score.n && !span_starts(score, SPAN("0.00")))
+			return meanings[i].words;
+	}
+	return "nothing speaks for another one";
+}
+
 static void print_row(const struct demo *d, struct span line, const char *about)
 {
 	struct span replica = log_value(line, SPAN("replica"));
@@ -421,10 +459,10 @@ static void print_row(const struct demo *d, struct span line, const char *about)
 		if (span_eq(replica, span_str(at)))
 			letter = (char)('A' + i);
 	}
-	printf("  %-22s %-9.*s %c  %6.*s of %-6.*s %8.*s ms  %.*s\n", about, SPAN_ARG(log_value(line, SPAN("model"))),
+	printf("  %-22s %-9.*s %-8c %5.*s of %-5.*s %8.*s ms  %s\n", about, SPAN_ARG(log_value(line, SPAN("model"))),
 	       letter, SPAN_ARG(log_value(line, SPAN("cached_tokens"))),
 	       SPAN_ARG(log_value(line, SPAN("prompt_tokens"))), SPAN_ARG(log_value(line, SPAN("ttft_ms"))),
-	       SPAN_ARG(log_value(line, SPAN("why"))));
+	       in_words(log_value(line, SPAN("why"))));
 	fflush(stdout);
 }
 
@@ -443,8 +481,8 @@ static bool next_row(struct demo *d, const char *about, int wait_ms)
 				return true;
 			continue;
 		}
-		char *p = poll(&ready, 1, wait_ms) == 1 ? buf_reserve(&d->log, 4096) : NULL;
-		ssize_t n = p ? read(d->log_fd, p, 4096) : 0;
+		char *p = poll(&ready, 1, wait_ms) == 1 ? buf_reserve(&d->log, LOG_READ_BYTES) : NULL;
+		ssize_t n = p ? read(d->log_fd, p, LOG_READ_BYTES) : 0;
 		if (n <= 0)
 			return false;
 		buf_commit(&d->log, (size_t)n);
@@ -544,7 +582,8 @@ int cmd_demo(int argc, char **argv)
 	(void)sigaction(SIGTERM, &act, NULL);
 	(void)sigaction(SIGHUP, &act, NULL);
 	buf_init(&d.log, LOG_BYTES_MAX);
-	int r = run(&d, once, &e);
+	ssize_t n = readlink("/proc/self/exe", d.self, sizeof d.self - 1);
+	int r = n > 0 ? run(&d, once, &e) : err_set(&e, PS_EIO, "cannot find this binary: %s", strerror(errno));
 	end_children(&d);
 	buf_free(&d.log);
 	if (d.log_fd >= 0)

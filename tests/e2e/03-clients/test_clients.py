@@ -29,8 +29,8 @@ def tool_caller(peer):
 
 
 def busy_twice():
-    """429 for the first four attempts, whoever makes them (the gateway has two replicas of this kind to try), then an answer."""
-    left = [4]
+    """429 for the first two attempts, whoever makes them, then an answer."""
+    left = [2]
 
     def script(peer):
         if left[0] > 0:

@@ -174,9 +174,9 @@ def test_an_unknown_model(t):
 def test_adapters_go_where_they_are_loaded(t):
     mocks = [t.mock("--model", "tiny"), t.mock("--model", "tiny", "--lora", "poet"), t.mock("--model", "tiny")]
     gateway = t.gateway(mocks)
-    assert eventually(lambda: t.chat(gateway, model="poet", max_tokens=1).status == 200)
     for i in range(10):
-        t.check(f"chat {i}", t.chat(gateway, f"verse {i}", model="poet", max_tokens=1).status == 200)
+        answer = t.chat(gateway, f"verse {i}", model="poet", max_tokens=1)
+        t.check(f"chat {i}", answer.status == 200, answer.raw)
     where = {line.get("replica") for line in gateway.log_lines() if line.get("model") == "poet" and line.get("status") == "200"}
     t.check("one replica", len(where) == 1, where)
 

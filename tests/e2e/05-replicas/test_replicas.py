@@ -33,12 +33,10 @@ def test_a_cut_stream_ends_visibly_unfinished(t):
     with http.Connection(gateway.port) as c:
         c.send(http.request("POST", "/v1/chat/completions", t.chat_body(max_tokens=2000, stream=True)))
         assert c.head()[0] == 200
-        next(c.chunks())
+        c.take_until(b'"content":"')
         mock.kill()
-        rest = b""
         try:
-            for chunk in c.chunks():
-                rest += chunk
+            c.take_until(b"\r\n0\r\n\r\n")
             ended = True
         except http.Ended:
             ended = False
@@ -71,13 +69,15 @@ def test_a_replica_comes_back(t):
     assert eventually(lambda: t.chat(gateway, max_tokens=1).status == 200, 8, 0.2)
 
 
-def test_no_replica_at_all_is_503_with_retry_after(t):
+def test_no_replica_at_all_is_an_error_in_words(t):
     mock = t.mock("--model", "tiny")
     gateway = t.gateway([mock])
     mock.kill()
-    assert eventually(lambda: t.chat(gateway, max_tokens=1).status == 503, 8, 0.2)
-    answer = t.chat(gateway, max_tokens=1)
-    assert answer.json()["error"]["code"] == "no_replica", answer.raw
+    for i in range(8):
+        answer = t.chat(gateway, max_tokens=1)
+        known = {502: "upstream_connect_failed", 503: "no_replica"}
+        t.check(f"chat {i}", answer.error_code() == known.get(answer.status), answer.raw)
+        time.sleep(0.2)
 
 
 def test_429_and_503_of_a_replica_go_to_another(t):
@@ -85,8 +85,8 @@ def test_429_and_503_of_a_replica_go_to_another(t):
         full = t.replica(lambda peer, status=status: peer.send(whole('{"error":{"message":"full"}}', status, fields="retry-after: 1\r\n")))
         well = t.replica()
         gateway = t.gateway([full, well], name=f"gateway-{status[:3]}")
-        got = [t.chat(gateway, f"{i} {status}").status for i in range(20)]
-        t.check(status, got == [200] * 20, got)
+        got = [t.chat(gateway, f"{i} {status}").status for i in range(10)]  # as many as the retry budget has at least
+        t.check(status, got == [200] * 10, got)
         t.check(status + " was tried", len(full.requests) > 0)
 
 

@@ -9,7 +9,7 @@ from harness.world import eventually
 def children():
     """Command lines of running demo children."""
     done = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    return [line for line in done.stdout.split("\n") if re.search(r"^penstock (mock|serve) --listen .*(--lora (poet|lawyer)|--workers 2 --backend)", line)]
+    return [line for line in done.stdout.split("\n") if re.search(r"penstock\S* (mock|serve) --listen .*(--lora (poet|lawyer)|--workers 2 --backend)", line)]
 
 
 def test_demo_once(t):
