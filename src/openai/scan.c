@@ -303,11 +303,14 @@ static inline int collect(struct scan *s, struct scratch *o, struct span t, cons
 	return 0;
 }
 
-static int unit_invalid(struct scan *s, const char *p, char first)
+/* The fault is at the unit's first byte, which may have come in an earlier piece. */
+static int unit_invalid(struct scan *s, const char *p, size_t carried, char first)
 {
-	if (first != '\\')
-		return bad(s, p, "a string is not valid UTF-8");
-	return bad(s, p, "a string has an unknown escape or half a surrogate pair");
+	int r = bad(s, p,
+		    first == '\\' ? "a string has an unknown escape or half a surrogate pair"
+				  : "a string is not valid UTF-8");
+	s->at -= carried;
+	return r;
 }
 
 /* The rest of a unit that the last split has cut. */
@@ -321,7 +324,7 @@ static int finish_carried(struct scan *s, const char **p, const char *end)
 		k = unit_decode(s->carry, s->carried, out, &n);
 	}
 	if (k == INVALID)
-		return unit_invalid(s, *p - 1, s->carry[0]);
+		return unit_invalid(s, *p, s->carried, s->carry[0]);
 	if (k == NEED_MORE)
 		return 0;
 	s->carried = 0;
@@ -348,7 +351,7 @@ static int string_unit(struct scan *s, struct scratch *o, const char **p, const 
 		return bad(s, *p, "a control character stands unescaped in a string");
 	int k = unit_decode(*p, (size_t)(end - *p), out, &n);
 	if (k == INVALID)
-		return unit_invalid(s, *p, **p);
+		return unit_invalid(s, *p, 0, **p);
 	if (k == NEED_MORE) {
 		s->carried = (uint8_t)(end - *p);
 		memcpy(s->carry, *p, s->carried);
@@ -424,7 +427,9 @@ static int in_string(struct scan *s, const char **p, const char *end)
 		if (!plain_escape(s, &o, p, end))
 			r = string_unit(s, &o, p, end);
 	}
-	return r < 0 ? r : give_scratch(s, &o);
+	/* Also before a fault: what stands in front of it comes first, as it does in smaller pieces. */
+	int given = give_scratch(s, &o);
+	return given < 0 ? given : r;
 }
 
 static int begin_key(struct scan *s, const char **p, const char *end)
