@@ -242,6 +242,20 @@ static void an_answers_faults_are_the_replicas(void **state)
 	assert_int_equal(h1_chunked_decode(&c, p, 2, &payload, NULL, &e), -PS_EUPPROTO);
 }
 
+static void the_largest_chunk_is_what_a_signed_reader_can_hold(void **state)
+{
+	(void)state;
+	struct h1_limits limits = h1_limits_default();
+	struct h1_chunked c;
+	char p[] = "7fffffffffffffff\r\nab";
+	size_t payload = 0;
+	h1_chunked_init(&c, &limits, false);
+	assert_int_equal(h1_chunked_decode(&c, p, sizeof p - 1, &payload, NULL, NULL), sizeof p - 1);
+	assert_int_equal(payload, 2);
+	assert_memory_equal(p, "ab", 2);
+	assert_false(h1_chunked_done(&c));
+}
+
 static void trailers_may_be_dropped_or_too_many_for_their_buffer(void **state)
 {
 	(void)state;
@@ -268,6 +282,7 @@ int main(void)
 		cmocka_unit_test(what_could_be_read_in_two_ways_is_refused),
 		cmocka_unit_test(extensions_and_trailers_are_bounded),
 		cmocka_unit_test(an_answers_faults_are_the_replicas),
+		cmocka_unit_test(the_largest_chunk_is_what_a_signed_reader_can_hold),
 		cmocka_unit_test(trailers_may_be_dropped_or_too_many_for_their_buffer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

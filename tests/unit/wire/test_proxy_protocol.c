@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -37,6 +38,8 @@ static const struct {
 	{ TEXT(SIGNATURE "\x20\x00\x00\x00"), NULL, NULL },
 	{ TEXT(SIGNATURE "\x20\x11\x00\x0c" IP4), NULL, NULL },
 	{ TEXT(SIGNATURE "\x21\x00\x00\x03xyz"), NULL, NULL },
+	{ TEXT(SIGNATURE "\x21\x10\x00\x0c" IP4), NULL, NULL },
+	{ TEXT(SIGNATURE "\x21\x01\x00\x0c" IP4), NULL, NULL },
 };
 
 static const struct span bad[] = {
@@ -134,6 +137,25 @@ static void unix_paths_are_read(void **state)
 	assert_int_equal(parse_copy(&h, span_of(p, sizeof p)), sizeof p);
 	assert_address(&h.source, "unix:/run/a");
 	assert_address(&h.destination, "unix:/run/b");
+	/* A path that fills its place has no NUL of its own. */
+	memset(p + 16, 'a', 216);
+	assert_int_equal(parse_copy(&h, span_of(p, sizeof p)), sizeof p);
+	assert_int_equal(strlen(((const struct sockaddr_un *)&h.source)->sun_path), 107);
+	assert_int_equal(strlen(((const struct sockaddr_un *)&h.destination)->sun_path), 107);
+}
+
+static void a_line_may_have_107_octets(void **state)
+{
+	(void)state;
+	char p[128];
+	struct proxy_header h;
+	for (size_t n = 100; n < sizeof p; n++) {
+		memset(p, 'a', sizeof p);
+		memcpy(p, "PROXY UNKNOWN ", 14);
+		memcpy(p + n - 2, "\r\n", 2);
+		assert_int_equal(parse_copy(&h, span_of(p, n)), n <= 107 ? (ptrdiff_t)n : -PS_EBADHTTP);
+		assert_int_equal(parse_copy(&h, span_of(p, n - 1)), n <= 107 ? 0 : -PS_EBADHTTP);
+	}
 }
 
 static void what_is_no_header_is_refused(void **state)
@@ -154,6 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_read_when_the_last_byte_is_there),
 		cmocka_unit_test(what_follows_a_header_is_left),
+		cmocka_unit_test(a_line_may_have_107_octets),
 		cmocka_unit_test(unix_paths_are_read),
 		cmocka_unit_test(what_is_no_header_is_refused),
 	};

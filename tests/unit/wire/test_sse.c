@@ -63,6 +63,7 @@ static const struct golden goldens[] = {
 	       "data: b\n\n"),
 	  { { "", "a" } },
 	  2 },
+	{ TEXT("data: a\n\n\xEF\xBB\xBF\ndata: b\n\n"), { { "", "a" }, { "", "b" } }, 2 },
 	{ TEXT("Data: a\n\n data: b\n\ndata : c\n\ndatax: d\n\ndata: e\n\n"), { { "", "e" } }, 5 },
 	{ TEXT("data: a:b: c\n\n"), { { "", "a:b: c" } }, 1 },
 	{ TEXT("data: \0\x01\n\n"), { { "", NULL } }, 1 },
@@ -221,6 +222,41 @@ static void an_event_over_the_bound_is_passed_on_raw(void **state)
 	}
 }
 
+static void the_bound_is_the_length_of_a_whole_event(void **state)
+{
+	(void)state;
+	for (size_t cut = 1; cut <= 12; cut++) {
+		for (size_t over = 0; over < 2; over++) {
+			struct sse s;
+			struct sse_event ev = { 0 };
+			struct span text = SPAN("data: abcd\n\n"), in = span_head(text, cut),
+				    rest = span_skip(text, cut);
+			bool read = false;
+			sse_init(&s, text.n - over);
+			while (sse_next(&s, &in, &ev) == 1 || sse_next(&s, &rest, &ev) == 1)
+				read |= ev.has_data;
+			assert_int_equal(read, over == 0);
+			sse_free(&s);
+		}
+	}
+}
+
+/* The mark is one only at the very beginning, also when what stood there was too long to be read. */
+static void a_byte_order_mark_behind_a_raw_event_is_text(void **state)
+{
+	(void)state;
+	struct sse s;
+	struct sse_event ev;
+	struct span in = SPAN(": 0123456789012345678901234567890123456789\n\n\xEF\xBB\xBF"
+			      "data: a\n\n");
+	sse_init(&s, 32);
+	assert_int_equal(sse_next(&s, &in, &ev), 1);
+	assert_int_equal(sse_next(&s, &in, &ev), 1);
+	assert_int_equal(ev.raw.n, 12);
+	assert_false(ev.has_data);
+	sse_free(&s);
+}
+
 static void lines_longer_than_a_search_window_are_found(void **state)
 {
 	(void)state;
@@ -251,6 +287,8 @@ int main(void)
 		cmocka_unit_test(an_event_within_the_bytes_fed_is_not_copied),
 		cmocka_unit_test(an_event_is_delivered_with_its_last_byte),
 		cmocka_unit_test(an_event_over_the_bound_is_passed_on_raw),
+		cmocka_unit_test(the_bound_is_the_length_of_a_whole_event),
+		cmocka_unit_test(a_byte_order_mark_behind_a_raw_event_is_text),
 		cmocka_unit_test(lines_longer_than_a_search_window_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
