@@ -523,11 +523,11 @@ void decode_record(struct decoder *d, const struct record *rec, const struct nod
 
 static void decode_item(struct decoder *d, const struct record *rec, const struct node *n, char *value)
 {
-	if (rec->scalar) {
-		const struct field *f = &rec->fields[0];
+	/* also for an item of the wrong type: what is checked later has a place to complain at */
+	if (rec->position_at != NO_POSITION)
 		memcpy(value + rec->position_at, &n->at, sizeof n->at);
-		types[f->type].decode(d, f, n, value + f->at);
-	} else if (want(d, n, n->type == NODE_MAP, "an object")) {
+	if (rec->scalar)
+		types[rec->fields[0].type].decode(d, &rec->fields[0], n, value + rec->fields[0].at);
+	else if (want(d, n, n->type == NODE_MAP, "an object"))
 		decode_record(d, rec, n, value);
-	}
 }

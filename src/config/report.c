@@ -19,8 +19,8 @@ void report_free(struct report *r)
 }
 
 /* "FILE:LINE:COLUMN: PATH: words". Things that stand in no text have no line. */
-static size_t line_format(char *out, size_t cap, const struct config_position *at, const char *path, const char *fmt,
-			  va_list ap)
+__attribute__((format(printf, 5, 0))) static size_t line_format(char *out, size_t cap, const struct config_position *at,
+								const char *path, const char *fmt, va_list ap)
 {
 	int n = at->line ? snprintf(out, cap, "%.*s:%u:%u: ", SPAN_ARG(at->file), at->line, at->column)
 			 : snprintf(out, cap, "%.*s: ", SPAN_ARG(at->file));

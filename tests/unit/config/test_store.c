@@ -193,10 +193,12 @@ static void listeners_share_a_socket_and_are_told_apart_by_host(void **state)
 static void a_gateway_listens_on_each_of_its_addresses(void **state)
 {
 	(void)state;
-	struct config *c = load(GATEWAY("a", "addresses: [{ value: 127.0.0.1 }, { value: \"::1\" }], listeners: [{ "
-					     "name: h, port: 80, protocol: HTTP }]") GATEWAY(
-		"b", "addresses: [{ value: 127.0.0.1 }], listeners: [{ name: h, port: 0, protocol: HTTP }, "
-		     "{ name: i, port: 0, protocol: HTTP }]"));
+	struct config *c = load(
+		GATEWAY("a", "addresses: [{ value: 127.0.0.1 }, { value: \"::1\" }], listeners: [{ "
+			     "name: h, port: 80, protocol: HTTP }]")
+			GATEWAY("b",
+				"addresses: [{ value: 127.0.0.1 }], listeners: [{ name: h, port: 0, protocol: HTTP }, "
+				"{ name: i, port: 0, protocol: HTTP }]"));
 	char text[ADDRESS_TEXT_MAX];
 	assert_int_equal(config_listener_count(c), 3);
 	assert_int_equal(config_socket_count(c), 4); /* port 0 is a socket of its own each time */
