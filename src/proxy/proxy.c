@@ -170,6 +170,24 @@ void proxy_apply(struct proxy *p, struct snapshot *s)
 
 /* ---- making and ending ---- */
 
+static void on_drain_end(struct timer *t, uint64_t now)
+{
+	struct proxy *p = container_of(t, struct proxy, drain_timer);
+	(void)now;
+	list_each (it, next, &p->clients) {
+		struct client *c = container_of(it, struct client, node);
+		struct err e;
+		err_set(&e, PS_EDRAINING, "the gateway is shutting down");
+		if (c->x && c->x->answer_begun)
+			relay_cut(c->x, PS_EDRAINING, &e);
+		else if (c->x)
+			respond_error(c->x, PS_EDRAINING, 0, &e);
+		if (!c->dead)
+			client_close(c, false);
+	}
+	maybe_drained(p);
+}
+
 /* Freed body chunks stay with the process for the next body: giving them back and faulting them in again costs more
  * than copying them. What a quiet time leaves over goes back with malloc_trim in the tick. */
 static void keep_freed_memory(void)
@@ -205,6 +223,7 @@ struct proxy *proxy_new(struct loop *l, struct snapshot *s, bool home)
 	body_memory_limit(s->body_memory_bytes);
 	loop_on_turn_end(l, on_turn_end, p);
 	timer_init(&p->tick, on_tick);
+	timer_init(&p->drain_timer, on_drain_end);
 	timer_set(l, &p->tick, loop_now(l) + TICK_NS);
 	return p;
 }
@@ -215,24 +234,6 @@ static void close_all(struct proxy *p)
 		client_close(container_of(it, struct client, node), true);
 }
 
-static void on_drain_end(struct timer *t, uint64_t now)
-{
-	struct proxy *p = container_of(t, struct proxy, drain_timer);
-	(void)now;
-	list_each (it, next, &p->clients) {
-		struct client *c = container_of(it, struct client, node);
-		struct err e;
-		err_set(&e, PS_EDRAINING, "the gateway is shutting down");
-		if (c->x && c->x->answer_begun)
-			relay_cut(c->x, PS_EDRAINING, &e);
-		else if (c->x)
-			respond_error(c->x, PS_EDRAINING, 0, &e);
-		if (!c->dead)
-			client_close(c, false);
-	}
-	maybe_drained(p);
-}
-
 void proxy_drain(struct proxy *p, uint64_t until, void (*drained)(void *arg), void *arg)
 {
 	p->draining = true;
@@ -240,7 +241,6 @@ void proxy_drain(struct proxy *p, uint64_t until, void (*drained)(void *arg), vo
 	p->drained_arg = arg;
 	list_each (it, next, &p->listeners)
 		stop_listening(container_of(it, struct proxy_listener, node));
-	timer_init(&p->drain_timer, on_drain_end);
 	timer_set(p->loop, &p->drain_timer, until);
 }
 
