@@ -230,21 +230,6 @@ static void dowry_free(struct dowry *d)
 	free(d->environment);
 }
 
-/* The child begins with no signal blocked; our threads have blocked most. */
-static int spawn(struct handover *h, const struct dowry *d)
-{
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	sigemptyset(&none);
-	if (posix_spawnattr_init(&attributes) != 0)
-		return ENOMEM;
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	int r = posix_spawn(&h->pid, h->program, &d->keep, &attributes, h->argv, d->environment);
-	posix_spawnattr_destroy(&attributes);
-	return r;
-}
-
 int handover_begin(struct handover *h, struct inheritance *in, const struct handed_socket *sockets, uint32_t n,
 		   uint64_t now, struct err *e)
 {
@@ -256,7 +241,8 @@ int handover_begin(struct handover *h, struct inheritance *in, const struct hand
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return err_set(e, PS_EIO, "no pipe: %s", strerror(errno));
 	dowry_make(&d, h, in, sockets, n, ready[1]);
-	int r = d.failed ? ENOMEM : spawn(h, &d);
+	/* The new process inherits which signals are blocked: what is sent to it before it listens for them waits. */
+	int r = d.failed ? ENOMEM : posix_spawn(&h->pid, h->program, &d.keep, NULL, h->argv, d.environment);
 	dowry_free(&d);
 	close(ready[1]); /* so that the end of the child is an end of file here */
 	if (r != 0) {
