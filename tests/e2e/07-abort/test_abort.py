@@ -125,16 +125,16 @@ def test_while_the_replica_does_not_accept(t):
         url = f"http://127.0.0.1:{blocked.getsockname()[1]}"
 
     gateway = t.gateway([Full], "--connect-timeout", "5s", wait=False)
-    assert eventually(lambda: gateway.running() and _listening(gateway.port))
-    before = gateway.descriptors()
+    assert eventually(lambda: gateway.running() and is_listening(gateway.port))
     c = http.Connection(gateway.port)
     c.send(http.request("POST", "/v1/chat/completions", t.chat_body()))
-    time.sleep(0.2)
+    assert eventually(lambda: gateway.metric("penstock_exchanges") == 1)
     c.close()
-    assert eventually(lambda: gateway.descriptors() <= before + 1, 1), (before, gateway.descriptors())
+    assert eventually(lambda: gateway.metric("penstock_exchanges") == 0, 0.5)
+    assert gateway.metric("penstock_aborts_total") == 1
 
 
-def _listening(port):
+def is_listening(port):
     try:
         http.Connection(port, 1).close()
         return True
