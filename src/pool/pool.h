@@ -254,7 +254,7 @@ void pool_learn_tokens(struct pool *p, struct span model, uint64_t bytes, uint32
 enum {
 	PREFIX_BLOCK_TOKENS = 64,      /* tokens of one block of a chain */
 	PREFIX_REPLICA_BLOCKS = 31250, /* per replica until it says how much it has (the reference picker's default) */
-	PREFIX_REPLICA_BLOCKS_MAX = 1 << 20,
+	PREFIX_REPLICA_BLOCKS_MAX = 1000000,
 	PREFIX_POOL_BLOCKS_MAX = 10000000, /* of all replicas together: about 1 GiB */
 };
 

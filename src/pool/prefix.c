@@ -4,19 +4,22 @@
  * A block hash is chained: it stands for the whole prompt up to it. The index is a set of (block, replica) pairs, seen
  * from two sides:
  *
- *   shards[hash]: cells, open addressing       lru[slot]: nodes, an exact LRU list of its blocks
- *   ┌──────────┬────────────┬─────────────┐    ┌──────────┬──────┬──────┐
- *   │ hash  8  │ slot[4]  8 │ node[4]  16 │───▶│ hash  8  │prev 4│next 4│   sized as the replica's own cache
- *   └──────────┴────────────┴─────────────┘    └──────────┴──────┴──────┘
- *        more than four replicas: `wide` points to a list instead
+ *   shards[hash]: cells, open addressing       lru[slot]: nodes, an LRU list of its blocks
+ *   ┌──────────┬────────────┬─────────────┐    ┌──────────┬──────────────────────┐
+ *   │ hash  8  │ slot[4]  8 │ node[4]  16 │───▶│ hash  8  │ prev, next, stamp  8 │   as many as its own cache has
+ *   └──────────┴────────────┴─────────────┘    └──────────┴──────────────────────┘
+ *        more than four replicas: `wide` points to a list and a bit set instead
  *
  * 32 bytes a cell at a load between 3/8 and 3/4, 16 a node: 59 to 101 bytes for a block held by one replica, 24 to 32
  * for each further one.
  *
  * A chain is touched from its last block to its first. So of two blocks of a chain the earlier is always the more
  * recently used, an LRU evicts tails before heads (as engines do), and what a replica holds of a chain is a prefix of
- * it. That is what lets a look-up search for the end by bisection: 10 cells for 512 blocks, all replicas at once,
+ * it. That is what lets a look-up search for the ends by bisection, on sets of replicas: some 10 cells for 512 blocks
  * instead of 512.
+ *
+ * Recency is kept to a sixteenth of a replica's cache: a chain whose last block was touched within so many insertions
+ * is left where it is, so that prompts that come again and again cost one look-up each.
  *
  * Locks: a stripe of `lru` for writers, then one shard at a time. Readers take shards only. */
 #include <stdlib.h>
@@ -31,7 +34,11 @@ enum {
 	WIDE_FIRST = 8,
 	NARROW = 4,
 	SLICE = 256,		/* blocks added or dropped in one hold of a stripe */
+	FRESH_SHARE = 16,	/* a chain touched within capacity / FRESH_SHARE insertions is not moved */
 	CELL_WIDE = UINT16_MAX, /* in slot[0]: the holders are in a list */
+	INDEX_BITS = 21,	/* of a node: PREFIX_REPLICA_BLOCKS_MAX and one */
+	INDEX_MASK = (1 << INDEX_BITS) - 1,
+	STAMP_MASK = (1 << (64 - 2 * INDEX_BITS)) - 1,
 };
 
 /* One block and who holds it. slot values are one higher than the slot, so that zero is empty. */
@@ -49,9 +56,12 @@ struct holder {
 	uint32_t slot, node;
 };
 
+/* The set is as large as the highest slot in it needs; the list carries the nodes. One allocation. */
 struct wide {
 	uint32_t count, cap;
-	struct holder holders[];
+	uint32_t words;
+	struct holder *holders; /* behind the set */
+	uint64_t set[];
 };
 
 /* A part of the cells, chosen by hash. `lock` guards the rest; it is the last lock taken. */
@@ -64,8 +74,12 @@ struct shard {
 
 struct node {
 	uint64_t hash;
-	uint32_t prev, next; /* 0: none; next is the free list's link too */
+	uint64_t prev : INDEX_BITS;	      /* 0: none */
+	uint64_t next : INDEX_BITS;	      /* 0: none; the free list's link too */
+	uint64_t stamp : 64 - 2 * INDEX_BITS; /* lru.inserted when it was touched, cut */
 };
+_Static_assert(sizeof(struct node) == 16, "a node is a hash and its links");
+_Static_assert((int)PREFIX_REPLICA_BLOCKS_MAX < (int)INDEX_MASK, "a node's number fits its links");
 
 /* The blocks of one replica, most recent first. Zeroed is empty. Guarded by stripes[slot % STRIPES]. */
 struct lru {
@@ -76,6 +90,7 @@ struct lru {
 	uint32_t first, last;
 	uint32_t count;
 	uint32_t capacity; /* 0: PREFIX_REPLICA_BLOCKS */
+	uint32_t inserted; /* blocks ever, modulo 2^32: the clock of the stamps */
 };
 
 struct stripe {
@@ -88,6 +103,9 @@ struct prefix_index {
 	struct lru lru[POOL_REPLICAS_MAX];
 	_Atomic uint64_t blocks; /* pairs. A statistic and a bound: it orders nothing, relaxed is enough */
 	_Atomic uint64_t bytes;
+	/* Of the sets that readers need, for the highest slot ever added to. Only grows; a reader that is late by one
+	 * misses a replica whose first blocks are being added, so relaxed is enough. */
+	_Atomic uint32_t words;
 	uint64_t secret; /* a stranger who chooses prompts must not choose cells */
 };
 
@@ -155,10 +173,6 @@ static bool is_wide(const struct cell *c)
 	return c->slot[0] == CELL_WIDE;
 }
 
-/* Calls it for each holder: `holder` is its slot, `at` its place. */
-#define each_holder(c, at, holder)                                                                                     \
-	for (uint32_t at = 0, holder; at < holder_count(c) && (holder = holder_slot(c, at), true); at++)
-
 static uint32_t holder_count(const struct cell *c)
 {
 	if (is_wide(c))
@@ -174,37 +188,77 @@ static uint32_t holder_slot(const struct cell *c, uint32_t at)
 	return is_wide(c) ? c->wide->holders[at].slot : c->slot[at] - 1U;
 }
 
-/* The node of this block in the replica's LRU, or 0. */
-static uint32_t holder_node(const struct cell *c, uint32_t slot)
+static bool wide_has(const struct wide *w, uint32_t slot)
 {
-	each_holder(c, at, holder) if (holder == slot) return is_wide(c) ? c->wide->holders[at].node : c->node[at];
-	return 0;
+	return slot / 64 < w->words && (w->set[slot / 64] >> (slot % 64) & 1);
 }
 
-static size_t wide_bytes(uint32_t cap)
+/* The place of a replica among the holders, or their number. */
+static uint32_t holder_at(const struct cell *c, uint32_t slot)
 {
-	return sizeof(struct wide) + cap * sizeof(struct holder);
+	uint32_t n = holder_count(c), at = 0;
+	if (is_wide(c) && !wide_has(c->wide, slot))
+		return n;
+	while (at < n && holder_slot(c, at) != slot)
+		at++;
+	return at;
 }
 
-/* Room for one more holder in the list; makes the list from a full cell. */
-static int widen(struct prefix_index *x, struct cell *c)
+static uint32_t holder_node(const struct cell *c, uint32_t at)
 {
-	struct wide *old = is_wide(c) ? c->wide : NULL;
-	if (old && old->count < old->cap)
-		return 0;
-	bool first = !old;
-	uint32_t had = old ? old->cap : 0, cap = old ? had * 2 : WIDE_FIRST;
-	struct wide *w = realloc(old, wide_bytes(cap));
+	return is_wide(c) ? c->wide->holders[at].node : c->node[at];
+}
+
+static size_t wide_bytes(uint32_t words, uint32_t cap)
+{
+	return sizeof(struct wide) + words * sizeof(uint64_t) + cap * sizeof(struct holder);
+}
+
+static void wide_add(struct wide *w, uint32_t slot, uint32_t node)
+{
+	w->holders[w->count++] = (struct holder){ slot, node };
+	w->set[slot / 64] |= UINT64_C(1) << (slot % 64);
+}
+
+/* A larger list with the same holders. */
+static struct wide *wide_new(struct prefix_index *x, const struct cell *c, uint32_t words, uint32_t cap)
+{
+	struct wide *w = calloc(1, wide_bytes(words, cap));
+	if (!w)
+		return NULL;
+	w->cap = cap;
+	w->words = words;
+	w->holders = (struct holder *)(void *)&w->set[words];
+	for (uint32_t i = 0, n = holder_count(c); i < n; i++)
+		wide_add(w, holder_slot(c, i), holder_node(c, i));
+	account(x, (int64_t)wide_bytes(words, cap));
+	return w;
+}
+
+static void wide_free(struct prefix_index *x, struct wide *w)
+{
+	account(x, -(int64_t)wide_bytes(w->words, w->cap));
+	free(w);
+}
+
+/* Makes room for one more holder in a list, which is made when there is none. */
+static int widen(struct prefix_index *x, struct cell *c, uint32_t slot)
+{
+	uint32_t words = slot / 64 + 1, cap = WIDE_FIRST;
+	for (int i = 0; i < NARROW && !is_wide(c); i++)
+		words = c->slot[i] / 64U + 1 > words ? c->slot[i] / 64U + 1 : words;
+	if (is_wide(c)) {
+		if (c->wide->count < c->wide->cap && words <= c->wide->words)
+			return 0;
+		words = c->wide->words > words ? c->wide->words : words;
+		cap = c->wide->count < c->wide->cap ? c->wide->cap : c->wide->cap * 2;
+	}
+	struct wide *w = wide_new(x, c, words, cap);
 	if (!w)
 		return -PS_ENOMEM;
-	account(x, (int64_t)(wide_bytes(cap) - (first ? 0 : wide_bytes(had))));
-	w->cap = cap;
-	if (first) {
-		w->count = NARROW;
-		for (uint32_t i = 0; i < NARROW; i++)
-			w->holders[i] = (struct holder){ c->slot[i] - 1U, c->node[i] };
-		c->slot[0] = CELL_WIDE;
-	}
+	if (is_wide(c))
+		wide_free(x, c->wide);
+	c->slot[0] = CELL_WIDE;
 	c->wide = w;
 	return 0;
 }
@@ -218,11 +272,10 @@ static int holder_add(struct prefix_index *x, struct cell *c, uint32_t slot, uin
 		c->node[n] = node;
 		return 0;
 	}
-	int r = widen(x, c);
-	if (r < 0)
-		return r;
-	c->wide->holders[c->wide->count++] = (struct holder){ slot, node };
-	return 0;
+	int r = widen(x, c, slot);
+	if (r == 0)
+		wide_add(c->wide, slot, node);
+	return r;
 }
 
 static int pair_add(struct prefix_index *x, uint64_t hash, uint32_t slot, uint32_t node)
@@ -249,8 +302,10 @@ static void holder_remove(struct cell *c, uint32_t at)
 {
 	uint32_t last = holder_count(c) - 1;
 	if (is_wide(c)) {
-		c->wide->holders[at] = c->wide->holders[last];
-		c->wide->count--;
+		struct wide *w = c->wide;
+		w->set[w->holders[at].slot / 64] &= ~(UINT64_C(1) << (w->holders[at].slot % 64));
+		w->holders[at] = w->holders[last];
+		w->count--;
 		return;
 	}
 	c->slot[at] = c->slot[last];
@@ -263,27 +318,24 @@ static void pair_remove(struct prefix_index *x, uint64_t hash, uint32_t slot)
 	struct shard *s = shard_of(x, hash);
 	(void)pthread_mutex_lock(&s->lock);
 	struct cell *c = cell_find(s, hash);
-	uint32_t at = 0, n = c ? holder_count(c) : 0;
-	while (at < n && holder_slot(c, at) != slot)
-		at++;
-	if (at < n)
+	uint32_t at = c ? holder_at(c, slot) : 0;
+	if (c && at < holder_count(c))
 		holder_remove(c, at);
-	if (n && holder_count(c) == 0) {
-		if (is_wide(c)) {
-			account(x, -(int64_t)wide_bytes(c->wide->cap));
-			free(c->wide);
-		}
+	if (c && holder_count(c) == 0) {
+		if (is_wide(c))
+			wide_free(x, c->wide);
 		cell_remove(s, c);
 	}
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
+/* The block's node in the replica's LRU, or 0. */
 static uint32_t pair_node(struct prefix_index *x, uint64_t hash, uint32_t slot)
 {
 	struct shard *s = shard_of(x, hash);
 	(void)pthread_mutex_lock(&s->lock);
 	const struct cell *c = cell_find(s, hash);
-	uint32_t node = c ? holder_node(c, slot) : 0;
+	uint32_t at = c ? holder_at(c, slot) : 0, node = c && at < holder_count(c) ? holder_node(c, at) : 0;
 	(void)pthread_mutex_unlock(&s->lock);
 	return node;
 }
@@ -292,16 +344,26 @@ static uint32_t pair_node(struct prefix_index *x, uint64_t hash, uint32_t slot)
 
 static void lru_unlink(struct lru *l, uint32_t i)
 {
-	struct node *n = &l->nodes[i];
-	*(n->prev ? &l->nodes[n->prev].next : &l->first) = n->next;
-	*(n->next ? &l->nodes[n->next].prev : &l->last) = n->prev;
+	uint32_t prev = l->nodes[i].prev & INDEX_MASK, next = l->nodes[i].next & INDEX_MASK;
+	if (prev)
+		l->nodes[prev].next = next & INDEX_MASK;
+	else
+		l->first = next;
+	if (next)
+		l->nodes[next].prev = prev & INDEX_MASK;
+	else
+		l->last = prev;
 }
 
 static void lru_push_front(struct lru *l, uint32_t i)
 {
 	l->nodes[i].prev = 0;
-	l->nodes[i].next = l->first;
-	*(l->first ? &l->nodes[l->first].prev : &l->last) = i;
+	l->nodes[i].next = l->first & INDEX_MASK;
+	l->nodes[i].stamp = l->inserted & STAMP_MASK;
+	if (l->first)
+		l->nodes[l->first].prev = i & INDEX_MASK;
+	else
+		l->last = i;
 	l->first = i;
 }
 
@@ -331,7 +393,7 @@ static uint32_t lru_take_node(struct prefix_index *x, struct lru *l)
 {
 	uint32_t i = l->free;
 	if (i) {
-		l->free = l->nodes[i].next;
+		l->free = l->nodes[i].next & INDEX_MASK;
 		return i;
 	}
 	if (l->fresh >= l->allocated && lru_grow(x, l) < 0)
@@ -341,7 +403,7 @@ static uint32_t lru_take_node(struct prefix_index *x, struct lru *l)
 
 static void lru_give_node(struct lru *l, uint32_t i)
 {
-	l->nodes[i].next = l->free;
+	l->nodes[i].next = l->free & INDEX_MASK;
 	l->free = i;
 }
 
@@ -386,10 +448,19 @@ static bool touch(struct prefix_index *x, uint32_t slot, uint64_t hash)
 		lru_give_node(l, i);
 		return false;
 	}
+	l->inserted++;
 	lru_push_front(l, i);
 	l->count++;
 	atomic_fetch_add_explicit(&x->blocks, 1, memory_order_relaxed);
 	return true;
+}
+
+/* Was the chain that ends in this block touched a short while ago? Then its earlier blocks were too. */
+static bool is_fresh(struct prefix_index *x, uint32_t slot, uint64_t hash)
+{
+	const struct lru *l = &x->lru[slot];
+	uint32_t i = pair_node(x, hash, slot);
+	return i && ((l->inserted - l->nodes[i].stamp) & STAMP_MASK) < lru_capacity(l) / FRESH_SHARE;
 }
 
 /* ---- the door ---- */
@@ -454,9 +525,14 @@ void pool_prefix_add(struct pool *p, uint32_t slot, const uint64_t *chain, uint3
 {
 	struct prefix_index *x = p->prefix;
 	pthread_mutex_t *lock = stripe_of(x, slot);
+	uint32_t words = atomic_load_explicit(&x->words, memory_order_relaxed);
+	while (words < slot / 64 + 1 && !atomic_compare_exchange_weak(&x->words, &words, slot / 64 + 1))
+		;
 	(void)pthread_mutex_lock(lock);
 	uint32_t capacity = lru_capacity(&x->lru[slot]);
 	uint32_t i = n < capacity ? n : capacity;
+	if (i > 0 && is_fresh(x, slot, key_of(x, chain[i - 1])))
+		i = 0;
 	for (uint32_t done = 1; i > 0 && touch(x, slot, key_of(x, chain[i - 1])); i--, done++) {
 		if (done % SLICE == 0) {
 			(void)pthread_mutex_unlock(lock);
@@ -495,65 +571,72 @@ uint64_t pool_prefix_bytes(struct pool *p)
 	return atomic_load_explicit(&p->prefix->bytes, memory_order_relaxed);
 }
 
-/* A look-up under way. For each replica that holds the first block: how many it holds lies between hits.blocks and
- * high. */
+/* ---- look-up ---- */
+
+/* A look-up under way. `words` of each set are in use. */
 struct search {
 	struct prefix_index *x;
+	const uint64_t *chain;
+	uint32_t words;
 	struct prefix_hits *hits;
-	uint16_t high[POOL_REPLICAS_MAX];
-	uint16_t seen[POOL_REPLICAS_MAX]; /* by slot: the number of the last probe that met it */
-	uint16_t probes;
 };
 
-static void search_begin(struct search *s, uint64_t first, uint32_t n)
-{
-	struct shard *shard = shard_of(s->x, first);
-	(void)pthread_mutex_lock(&shard->lock);
-	const struct cell *c = cell_find(shard, first);
-	uint32_t count = c ? holder_count(c) : 0;
-	for (uint32_t i = 0; i < count; i++) {
-		s->hits->slot[i] = (uint16_t)holder_slot(c, i);
-		s->hits->blocks[i] = 1;
-		s->high[i] = (uint16_t)n;
-	}
-	(void)pthread_mutex_unlock(&shard->lock);
-	s->hits->n = count;
-}
-
-/* Who holds block number `at`? It narrows every replica for which that is not known yet. */
-static void search_probe(struct search *s, uint64_t hash, uint32_t at)
+/* Those of `among` that hold a block. */
+static void holders_of(const struct search *s, uint64_t hash, const struct slot_set *among, struct slot_set *ret)
 {
 	struct shard *shard = shard_of(s->x, hash);
-	s->probes++;
+	memset(ret, 0, s->words * sizeof ret->bits[0]);
 	(void)pthread_mutex_lock(&shard->lock);
 	const struct cell *c = cell_find(shard, hash);
-	uint32_t count = c ? holder_count(c) : 0;
-	for (uint32_t i = 0; i < count; i++)
-		s->seen[holder_slot(c, i)] = s->probes;
+	if (c && is_wide(c))
+		memcpy(ret, c->wide->set,
+		       (c->wide->words < s->words ? c->wide->words : s->words) * sizeof ret->bits[0]);
+	for (int i = 0; c && !is_wide(c) && i < NARROW && c->slot[i]; i++)
+		ret->bits[(c->slot[i] - 1) / 64] |= UINT64_C(1) << ((c->slot[i] - 1) % 64);
 	(void)pthread_mutex_unlock(&shard->lock);
+	for (uint32_t i = 0; among && i < s->words; i++)
+		ret->bits[i] &= among->bits[i];
+}
+
+/* Those in `has` but not in `lacks` hold exactly so many blocks. */
+static void report(const struct search *s, const struct slot_set *has, const struct slot_set *lacks, uint32_t blocks)
+{
 	struct prefix_hits *h = s->hits;
-	for (uint32_t i = 0; i < h->n; i++) {
-		if (at < h->blocks[i] || at >= s->high[i])
-			continue;
-		if (s->seen[h->slot[i]] == s->probes)
-			h->blocks[i] = (uint16_t)(at + 1);
-		else
-			s->high[i] = (uint16_t)at;
+	for (uint32_t i = 0; i < s->words; i++) {
+		for (uint64_t left = has->bits[i] & ~lacks->bits[i]; left; left &= left - 1) {
+			h->slot[h->n] = (uint16_t)(i * 64 + (uint32_t)__builtin_ctzll(left));
+			h->blocks[h->n++] = (uint16_t)blocks;
+		}
 	}
+}
+
+/* Block number `low` is held by `at_low`, number `high` by `at_high`, a part of them: finds where the others end. Log2
+ * of the blocks deep. */
+static void bisect(const struct search *s, uint32_t low, const struct slot_set *at_low, uint32_t high,
+		   const struct slot_set *at_high)
+{
+	struct slot_set at_middle;
+	if (memcmp(at_low, at_high, s->words * sizeof at_low->bits[0]) == 0)
+		return;
+	if (high == low + 1) {
+		report(s, at_low, at_high, high);
+		return;
+	}
+	uint32_t middle = low + (high - low) / 2;
+	holders_of(s, key_of(s->x, s->chain[middle]), at_low, &at_middle);
+	bisect(s, low, at_low, middle, &at_middle);
+	bisect(s, middle, &at_middle, high, at_high);
 }
 
 void pool_prefix_find(struct pool *p, const uint64_t *chain, uint32_t n, struct prefix_hits *ret)
 {
-	struct search s = { .x = p->prefix, .hits = ret };
+	struct search s = { .x = p->prefix, .chain = chain, .hits = ret };
+	struct slot_set first, none;
 	ret->n = 0;
 	if (n == 0)
 		return;
-	n = n < UINT16_MAX ? n : UINT16_MAX;
-	search_begin(&s, key_of(s.x, chain[0]), n);
-	for (uint32_t i = 0; i < ret->n; i++) {
-		while (ret->blocks[i] < s.high[i]) {
-			uint32_t at = ret->blocks[i] + (uint32_t)(s.high[i] - ret->blocks[i]) / 2;
-			search_probe(&s, key_of(s.x, chain[at]), at);
-		}
-	}
+	s.words = atomic_load_explicit(&s.x->words, memory_order_relaxed);
+	memset(&none, 0, s.words * sizeof none.bits[0]);
+	holders_of(&s, key_of(s.x, chain[0]), NULL, &first);
+	bisect(&s, 0, &first, n < UINT16_MAX ? n : UINT16_MAX, &none);
 }

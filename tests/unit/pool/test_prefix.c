@@ -16,7 +16,8 @@ enum { REPLICAS = 12, CHAIN_MAX = 100, STEPS = 30000, MODEL_BLOCKS = 512 };
 
 struct model {
 	uint64_t block[MODEL_BLOCKS];
-	uint32_t n, capacity;
+	uint32_t stamp[MODEL_BLOCKS]; /* `inserted` when it was touched */
+	uint32_t n, capacity, inserted;
 };
 
 static uint32_t model_at(const struct model *m, uint64_t h)
@@ -34,14 +35,20 @@ static void model_touch(struct model *m, uint64_t h)
 		for (int i = 0; i < 2 && m->n >= m->capacity; i++)
 			m->n--;
 		at = m->n++;
+		m->inserted++;
 	}
 	memmove(&m->block[1], &m->block[0], at * sizeof m->block[0]);
+	memmove(&m->stamp[1], &m->stamp[0], at * sizeof m->stamp[0]);
 	m->block[0] = h;
+	m->stamp[0] = m->inserted;
 }
 
 static void model_add(struct model *m, const uint64_t *chain, uint32_t n)
 {
-	for (uint32_t i = n < m->capacity ? n : m->capacity; i > 0; i--)
+	uint32_t i = n < m->capacity ? n : m->capacity, last = model_at(m, chain[i - 1]);
+	if (last < m->n && m->inserted - m->stamp[last] < m->capacity / 16)
+		return;
+	for (; i > 0; i--)
 		model_touch(m, chain[i - 1]);
 }
 
@@ -113,7 +120,7 @@ static void look_up_equals_the_naive_model(void **state)
 		uint32_t n = random_chain(&r, chain), slot = (uint32_t)rng_below(&r, REPLICAS);
 		if (rng_below(&r, 500) == 0) {
 			pool_prefix_drop(p, slot);
-			models[slot].n = 0;
+			models[slot].n = models[slot].inserted = 0;
 			models[slot].capacity = 64 + (uint32_t)rng_below(&r, 200); /* a drop forgets the size too */
 			set_capacity(p, ids[slot], models[slot].capacity);
 		} else if (rng_below(&r, 300) == 0) {
