@@ -35,6 +35,7 @@ static bool list_add(struct kind_list *k, struct config_meta *m)
 		k->items = items;
 		k->room = room;
 	}
+	m->number = k->count;
 	k->items[k->count++] = m;
 	return true;
 }

@@ -98,6 +98,14 @@ const struct config_socket *config_socket_at(const struct config *c, uint32_t i)
  * no listener. */
 uint32_t config_socket_listener(const struct config *c, uint32_t socket, struct span host);
 
+/* Whether a parentRef of a route (its place among r->parents) means this listener and the listener lets routes of that
+ * namespace attach. Without Namespace objects nothing is known of their labels: a listener with `from: Selector` takes
+ * no route. */
+bool config_route_attaches(const struct config_http_route *r, uint32_t parent, const struct config_listener_entry *e);
+/* The hosts that a listener's and a route's hostname both take ("" takes any), as a hostname borrowed from one of them;
+ * false: none. */
+bool config_hostnames_intersect(struct span listener, struct span route, struct span *ret);
+
 /* A pool: every InferencePool, and every Service that a route sends to (per port). Its number is what
  * config_backend_ref.pool and route_backend.pool hold, and the place in snapshot.pools. */
 struct config_pool {

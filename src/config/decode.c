@@ -322,6 +322,10 @@ static void group_words(enum option_scope scope, const char *group, char *out, s
 static void complain_unknown(struct decoder *d, const struct node *child, const char *words)
 {
 	char known[NAMES_TEXT_MAX], line[NAMES_TEXT_MAX + 128];
+	if (report_is_full(d->report)) {
+		d->report->count++;
+		return;
+	}
 	struct span near = scalar_near(child->key, words);
 	scalar_words_format(words, known, sizeof known);
 	if (near.n)

@@ -57,13 +57,22 @@ static long long number_at(const struct field *f, const char *at)
 		return *(const int32_t *)(const void *)at;
 	case F_BOOL:
 		return *(const bool *)(const void *)at;
-	case F_DURATION:
-		return (long long)*(const uint64_t *)(const void *)at;
 	case F_TIME:
 		return *(const int64_t *)(const void *)at;
 	default:
 		return *(const uint32_t *)(const void *)at;
 	}
+}
+
+/* The word itself; nothing where there is none. */
+static int dump_word(const struct field *f, uint32_t number, struct buf *out)
+{
+	const char *words = f->words;
+	struct span w = SPAN_NONE;
+	bool refused, more = number != UINT32_MAX;
+	for (uint32_t i = 0; more && i <= number; i++)
+		more = scalar_next_word(&words, &w, &refused);
+	return buf_printf(out, "%.*s\n", SPAN_ARG(more ? w : SPAN_NONE));
 }
 
 static int dump_field(const struct field *f, const char *value, int depth, struct buf *out)
@@ -88,6 +97,11 @@ static int dump_field(const struct field *f, const char *value, int depth, struc
 		return dump_list(f, value, depth + 1, out);
 	case F_OPTIONS:
 		return dump_options((const struct config_policy *)(const void *)value, f->name, depth + 1, out);
+	case F_WORD:
+		return dump_word(f, *(const uint32_t *)(const void *)at, out);
+	case F_DURATION:
+		return buf_printf(out, "%llums\n",
+				  (unsigned long long)(*(const uint64_t *)(const void *)at / NS_PER_MS));
 	default:
 		return buf_printf(out, "%lld\n", number_at(f, at));
 	}

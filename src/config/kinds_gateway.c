@@ -508,7 +508,7 @@ static const struct field from_fields[] = {
 	{ .name = "from",
 	  .type = F_WORD,
 	  .at = offsetof(struct config_listener, allowed_from),
-	  .words = "Same All Selector",
+	  .words = "Same All Selector None",
 	  .help = "namespaces whose routes may attach; files have no Namespace objects, so Selector attaches none" },
 	{ .name = "selector", .type = F_RECORD, .record = &record_from_selector, .help = "for Selector" },
 };

@@ -1,4 +1,4 @@
-/* Listeners: the Gateways' sections in one row, the sockets they need, and the policies laid over options. Control
+/* Listeners: the Gateways' sections in one row, the sockets they need, and which routes may hang on them. Control
  * thread; cold, but for config_socket_listener, which a worker may call per request (a walk over one socket's
  * listeners). */
 #include <stdio.h>
@@ -6,86 +6,17 @@
 
 #include "config/store.h"
 
-/* ---- policies ---- */
-
-enum { POLICIES_MAX = 256 }; /* laid on one object */
-
-struct laid {
-	const struct config_policy *policy;
-	bool section; /* targets the section, so it wins over what targets the whole */
-};
-
-static bool targets(const struct config_policy *p, const struct config_meta *m, struct span section, bool *ret_section)
-{
-	bool hit = false;
-	for (uint32_t i = 0; i < p->target_count; i++) {
-		const struct config_ref *t = &p->targets[i];
-		bool whole = !t->section_name.n;
-		if (!span_eq(t->kind, span_str(config_kind_name(m->kind))) || !span_eq(t->namespace, m->namespace) ||
-		    !span_eq(t->name, m->name) || !(whole || span_eq(t->section_name, section)))
-			continue;
-		hit = true;
-		*ret_section |= !whole;
-	}
-	return hit;
-}
-
-/* Weakest first: the whole before the section, the younger before the older, later names before earlier (GEP-713: the
- * oldest wins). */
-static int laid_cmp(const void *a, const void *b)
-{
-	const struct laid *x = a, *y = b;
-	const struct config_meta *m = &x->policy->meta, *n = &y->policy->meta;
-	if (x->section != y->section)
-		return x->section ? 1 : -1;
-	if (m->created != n->created)
-		return m->created > n->created ? -1 : 1;
-	size_t shorter = m->name.n < n->name.n ? m->name.n : n->name.n;
-	int order = memcmp(m->name.p, n->name.p, shorter);
-	if (order)
-		return order < 0 ? 1 : -1;
-	return m->name.n < n->name.n ? 1 : m->name.n > n->name.n ? -1 : 0;
-}
-
-void policies_apply(const struct config *c, enum config_kind policy_kind, const struct config_meta *target,
-		    struct span section, void *options)
-{
-	struct laid laid[POLICIES_MAX];
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < config_count(c, policy_kind) && n < POLICIES_MAX; i++) {
-		laid[n] = (struct laid){ config_at(c, policy_kind, i), false };
-		if (targets(laid[n].policy, target, section, &laid[n].section))
-			n++;
-	}
-	qsort(laid, n, sizeof laid[0], laid_cmp);
-	for (uint32_t i = 0; i < n; i++)
-		for (uint32_t k = 0; k < laid[i].policy->set_count; k++)
-			option_copy(laid[i].policy->sets[k].row, options, &laid[i].policy->listener);
-}
-
 /* ---- sockets ---- */
 
-static uint32_t socket_add(struct loading *l, const struct address *a, uint32_t listeners)
+/* Port 0 means "any free one", so two of them are two sockets. */
+static struct config_socket *socket_of(const struct loading *l, const struct address *a)
 {
 	struct config *c = l->config;
-	struct config_socket *s = &c->sockets[c->socket_count];
-	s->address = *a;
-	s->listeners = arena_array(&c->arena, uint32_t, listeners);
-	if (!s->listeners) {
-		l->no_memory = true;
-		return UINT32_MAX;
-	}
-	return c->socket_count++;
-}
-
-/* Port 0 means "any free one", so two of them are two sockets. */
-static uint32_t socket_of(struct loading *l, const struct address *a, uint32_t listeners)
-{
-	const struct config *c = l->config;
 	for (uint32_t i = 0; address_port(a) && i < c->socket_count; i++)
 		if (address_eq(&c->sockets[i].address, a))
-			return i;
-	return socket_add(l, a, listeners);
+			return &c->sockets[i];
+	c->sockets[c->socket_count].address = *a;
+	return &c->sockets[c->socket_count++];
 }
 
 static void check_neighbour(struct loading *l, const struct config_listener *x, const struct config_listener *y)
@@ -101,48 +32,57 @@ static void check_neighbour(struct loading *l, const struct config_listener *x, 
 			   SPAN_ARG(y->name), SPAN_ARG(x->name));
 }
 
-static void share_socket(struct loading *l, uint32_t number, uint32_t listener)
+/* Room doubles at the powers of two. */
+static bool listener_room(struct loading *l, struct config_socket *s)
 {
-	struct config *c = l->config;
-	struct config_socket *s = &c->sockets[number];
-	for (uint32_t i = 0; i < s->listener_count; i++)
+	uint32_t n = s->listener_count;
+	if (n & (n - 1))
+		return true;
+	uint32_t *more = arena_array(&l->config->arena, uint32_t, n ? 2 * n : 1);
+	l->no_memory |= !more;
+	if (more && n)
+		memcpy(more, s->listeners, n * sizeof *more);
+	s->listeners = more ? more : s->listeners;
+	return more;
+}
+
+static void share_socket(struct loading *l, struct config_socket *s, uint32_t listener)
+{
+	const struct config *c = l->config;
+	for (uint32_t i = 0; i < s->listener_count && !report_is_full(l->report); i++)
 		check_neighbour(l, c->listeners[s->listeners[i]].listener, c->listeners[listener].listener);
 	if (!s->listener_count)
 		s->first_listener = listener;
-	s->listeners[s->listener_count++] = listener;
+	if (listener_room(l, s))
+		s->listeners[s->listener_count++] = listener;
 }
 
-static void listener_place(struct loading *l, uint32_t number, struct span host, uint32_t listeners)
+static void listener_place(struct loading *l, uint32_t number, struct span host)
 {
 	struct config_listener_entry *e = &l->config->listeners[number];
 	struct address a;
 	struct err err = { 0 };
-	char text[ADDRESS_TEXT_MAX];
-	(void)snprintf(text, sizeof text, span_find(host, ':') >= 0 ? "[%.*s]:%u" : "%.*s:%u", SPAN_ARG(host),
-		       e->listener->port);
-	if (address_parse(&a, span_str(text), &err)) {
+	/* "::" is every address of the machine, both families */
+	if (address_from_host(&a, host.n ? host : SPAN("::"), e->listener->port, &err)) {
 		report_add(l->report, &e->listener->at, "spec.addresses", "%s; wanted an IP address", err.text);
 		return;
 	}
-	uint32_t socket = socket_of(l, &a, listeners);
-	if (socket == UINT32_MAX)
-		return;
+	struct config_socket *s = socket_of(l, &a);
 	if (e->socket == UINT32_MAX)
-		e->socket = socket;
-	share_socket(l, socket, number);
+		e->socket = (uint32_t)(s - l->config->sockets);
+	share_socket(l, s, number);
 }
 
-static void listener_add(struct loading *l, const struct config_gateway *g, const struct config_listener *li,
-			 uint32_t listeners)
+static void listener_add(struct loading *l, const struct config_gateway *g, const struct config_listener *li)
 {
 	struct config *c = l->config;
 	struct config_listener_entry e = { g, li, l->base->listener, UINT32_MAX };
 	policies_apply(c, CONFIG_LISTENER_POLICY, &g->meta, li->name, &e.options);
 	c->listeners[c->listener_count] = e;
 	if (!g->address_count)
-		listener_place(l, c->listener_count, SPAN_NONE, listeners);
+		listener_place(l, c->listener_count, SPAN_NONE);
 	for (uint32_t i = 0; i < g->address_count; i++)
-		listener_place(l, c->listener_count, g->addresses[i].value, listeners);
+		listener_place(l, c->listener_count, g->addresses[i].value);
 	c->listener_count++;
 }
 
@@ -164,7 +104,7 @@ void listeners_make(struct loading *l)
 	for (uint32_t i = 0; i < config_count(c, CONFIG_GATEWAY); i++) {
 		const struct config_gateway *g = config_at(c, CONFIG_GATEWAY, i);
 		for (uint32_t k = 0; k < g->listener_count; k++)
-			listener_add(l, g, &g->listeners[k], listeners);
+			listener_add(l, g, &g->listeners[k]);
 	}
 }
 
@@ -213,4 +153,37 @@ uint32_t config_socket_listener(const struct config *c, uint32_t socket, struct 
 		}
 	}
 	return best;
+}
+
+/* ---- which routes may hang on a listener ---- */
+
+static bool parent_means(const struct config_ref *p, const struct config_listener_entry *e)
+{
+	const struct config_meta *g = &e->gateway->meta;
+	return span_eq(p->kind, SPAN("Gateway")) && span_eq(p->name, g->name) && span_eq(p->namespace, g->namespace) &&
+	       (!p->section_name.n || span_eq(p->section_name, e->listener->name)) &&
+	       (!p->port || p->port == e->listener->port);
+}
+
+bool config_route_attaches(const struct config_http_route *r, uint32_t parent, const struct config_listener_entry *e)
+{
+	uint32_t from = e->listener->allowed_from;
+	bool near = span_eq(r->meta.namespace, e->gateway->meta.namespace);
+	return (from == CONFIG_FROM_ALL || (from == CONFIG_FROM_SAME && near)) && parent_means(&r->parents[parent], e);
+}
+
+/* "a.b.c" and "*.b.c" are within "*.c". */
+static bool within(struct span name, struct span wild)
+{
+	struct span suffix = span_skip(wild, 1);
+	return wild.n && wild.p[0] == '*' && name.n > suffix.n && span_ends(name, suffix);
+}
+
+bool config_hostnames_intersect(struct span listener, struct span route, struct span *ret)
+{
+	bool route_narrower = route.n && (!listener.n || span_eq(listener, route) || within(route, listener));
+	if (route.n && !route_narrower && !within(listener, route))
+		return false;
+	*ret = route_narrower ? route : listener;
+	return true;
 }

@@ -45,6 +45,7 @@ struct config_labels {
 /* The head of every object. */
 struct config_meta {
 	enum config_kind kind;
+	uint32_t number;       /* its place among its kind: config_at */
 	struct span group;     /* "gateway.networking.k8s.io" */
 	struct span namespace; /* "default" when not said; empty for cluster-wide kinds */
 	struct span name;
@@ -65,7 +66,7 @@ struct config_ref {
 /* ---- gateway.networking.k8s.io ---- */
 
 enum config_protocol { CONFIG_PROTOCOL_HTTP, CONFIG_PROTOCOL_HTTPS };
-enum config_from { CONFIG_FROM_SAME, CONFIG_FROM_ALL, CONFIG_FROM_SELECTOR };
+enum config_from { CONFIG_FROM_SAME, CONFIG_FROM_ALL, CONFIG_FROM_SELECTOR, CONFIG_FROM_NONE };
 
 struct config_listener {
 	struct config_position at;
@@ -230,7 +231,7 @@ struct config_secret {
 	struct config_meta meta;
 	struct span type;
 	struct config_labels values;  /* data, decoded from base64; values may hold any byte */
-	struct config_labels strings; /* stringData: wins over data (config_secret_find) */
+	struct config_labels strings; /* stringData: wins over data */
 };
 struct config_config_map {
 	struct config_meta meta;

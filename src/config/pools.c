@@ -47,14 +47,6 @@ static uint32_t service_pool(struct loading *l, const struct config_service *s, 
 	return pool_add(l, (struct config_pool){ pool_name(l, &s->meta, port), NULL, s, port, l->base->pool });
 }
 
-static uint32_t inference_pool(const struct config *c, const struct config_inference_pool *p)
-{
-	for (uint32_t i = 0; i < c->pool_count; i++)
-		if (c->pools[i].inference == p)
-			return i;
-	return CONFIG_POOL_NONE;
-}
-
 /* ReferenceGrant: the backend's namespace lets HTTPRoutes of the route's namespace refer to it. */
 static bool granted(const struct config *c, const struct config_http_route *route, const struct config_ref *ref)
 {
@@ -122,7 +114,8 @@ uint32_t pools_resolve(struct loading *l, const struct config_http_route *route,
 	const void *object = config_find(l->config, kind, ref->namespace, ref->name);
 	if (!object)
 		return CONFIG_POOL_NONE;
-	return pool ? inference_pool(l->config, object) : resolve_service(l, ref, object, path);
+	/* the InferencePools are the first pools, in their own order */
+	return pool ? ((const struct config_meta *)object)->number : resolve_service(l, ref, object, path);
 }
 
 void pools_make(struct loading *l)

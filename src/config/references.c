@@ -28,6 +28,10 @@ static void complain_missing(struct loading *l, enum config_kind kind, const str
 {
 	if (l->dangling_ok)
 		return;
+	if (report_is_full(l->report)) {
+		l->report->count++;
+		return;
+	}
 	const char *name = config_kind_name(kind);
 	struct span near = nearest(l->config, kind, ref);
 	if (near.n)
@@ -109,13 +113,53 @@ static void check_backend(struct loading *l, const struct config_http_route *r, 
 		complain_missing(l, kind, &b->ref, path);
 }
 
+static bool hosts_meet(const struct config_http_route *r, const struct config_listener *l)
+{
+	struct span host;
+	bool meet = !r->hostname_count;
+	for (uint32_t i = 0; i < r->hostname_count; i++)
+		meet |= config_hostnames_intersect(l->hostname, r->hostnames[i].text, &host);
+	return meet;
+}
+
+/* A parentRef that leads to no listener is a route that gets no requests: never what was meant. */
+static void check_attached(struct loading *l, const struct config_http_route *r, uint32_t parent, const char *path)
+{
+	bool attached = false, met = false;
+	for (uint32_t i = 0; i < config_listener_count(l->config); i++) {
+		const struct config_listener_entry *e = config_listener_at(l->config, i);
+		bool here = config_route_attaches(r, parent, e);
+		attached |= here;
+		met |= here && hosts_meet(r, e->listener);
+	}
+	const struct config_ref *ref = &r->parents[parent];
+	if (!attached)
+		report_add(l->report, &ref->at, path,
+			   "no listener of the Gateway \"%.*s\" of this name and port takes routes of namespace %.*s; "
+			   "wanted one whose allowedRoutes do",
+			   SPAN_ARG(ref->name), SPAN_ARG(r->meta.namespace));
+	else if (!met)
+		report_add(l->report, &ref->at, path,
+			   "no hostname of the route belongs to a listener of the Gateway \"%.*s\"; wanted one that a "
+			   "listener takes",
+			   SPAN_ARG(ref->name));
+}
+
+static void check_parent(struct loading *l, const struct config_http_route *r, uint32_t parent)
+{
+	char path[CHECK_PATH_MAX];
+	uint32_t before = l->report->count;
+	(void)snprintf(path, sizeof path, "spec.parentRefs[%u]", parent);
+	check_gateway_ref(l, &r->parents[parent], path);
+	if (!l->dangling_ok && l->report->count == before)
+		check_attached(l, r, parent, path);
+}
+
 static void check_route(struct loading *l, struct config_http_route *r)
 {
 	char path[CHECK_PATH_MAX];
-	for (uint32_t i = 0; i < r->parent_count; i++) {
-		(void)snprintf(path, sizeof path, "spec.parentRefs[%u]", i);
-		check_gateway_ref(l, &r->parents[i], path);
-	}
+	for (uint32_t i = 0; i < r->parent_count; i++)
+		check_parent(l, r, i);
 	for (uint32_t i = 0; i < r->rule_count; i++) {
 		for (uint32_t k = 0; k < r->rules[i].backend_count; k++) {
 			(void)snprintf(path, sizeof path, "spec.rules[%u].backendRefs[%u]", i, k);
@@ -126,6 +170,12 @@ static void check_route(struct loading *l, struct config_http_route *r)
 
 /* ---- policies ---- */
 
+static void check_pool_target(struct loading *l, const struct config_ref *ref, const char *path)
+{
+	if (want_object(l, CONFIG_INFERENCE_POOL, pool_group, ref, path) && ref->section_name.n)
+		report_add(l->report, &ref->at, path, "an InferencePool has no sections; wanted no sectionName");
+}
+
 static void check_policy(struct loading *l, const struct config_policy *p)
 {
 	char path[CHECK_PATH_MAX];
@@ -134,7 +184,7 @@ static void check_policy(struct loading *l, const struct config_policy *p)
 		if (p->meta.kind == CONFIG_LISTENER_POLICY)
 			check_gateway_ref(l, &p->targets[i], path);
 		else
-			(void)want_object(l, CONFIG_INFERENCE_POOL, pool_group, &p->targets[i], path);
+			check_pool_target(l, &p->targets[i], path);
 	}
 	if (p->meta.kind != CONFIG_INFERENCE_POLICY || p->pool.eject_min_ns <= p->pool.eject_max_ns)
 		return;

@@ -55,6 +55,11 @@ void report_add(struct report *r, const struct config_position *at, const char *
 	r->items[order] = (struct complaint){ *at, r->source, order, text };
 }
 
+bool report_is_full(const struct report *r)
+{
+	return r->count >= CONFIG_ERRORS_MAX;
+}
+
 static int complaint_cmp(const void *a, const void *b)
 {
 	const struct complaint *x = a, *y = b;

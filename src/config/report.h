@@ -23,6 +23,8 @@ void report_free(struct report *r);
 /* Notes one. `path` may be "". */
 void report_add(struct report *r, const struct config_position *at, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* True when no more are kept: a costly search for the right words can be left out, and only `count` goes on. */
+bool report_is_full(const struct report *r);
 /* Sorts them by source and position and appends them to `out`. */
 void report_tell(struct report *r, struct config_errors *out);
 

@@ -199,35 +199,10 @@ static void match_add(struct compiler *c, struct host *h, const struct route_rul
 
 static bool attaches(const struct config_http_route *r, const struct config_listener_entry *e)
 {
-	const struct config_meta *g = &e->gateway->meta;
-	bool allowed = e->listener->allowed_from == CONFIG_FROM_ALL ||
-		       (e->listener->allowed_from == CONFIG_FROM_SAME && span_eq(r->meta.namespace, g->namespace));
-	for (uint32_t i = 0; allowed && i < r->parent_count; i++) {
-		const struct config_ref *p = &r->parents[i];
-		if (span_eq(p->name, g->name) && span_eq(p->namespace, g->namespace) &&
-		    span_eq(p->kind, SPAN("Gateway")) &&
-		    (!p->section_name.n || span_eq(p->section_name, e->listener->name)) &&
-		    (!p->port || p->port == e->listener->port))
+	for (uint32_t i = 0; i < r->parent_count; i++)
+		if (config_route_attaches(r, i, e))
 			return true;
-	}
 	return false;
-}
-
-/* "a.b.c" or "*.b.c" is within "*.c". */
-static bool within(struct span name, struct span wild)
-{
-	struct span suffix = span_skip(wild, 1);
-	return wild.n && wild.p[0] == '*' && name.n > suffix.n && span_ends(name, suffix);
-}
-
-/* The hosts both a listener and a route are for; false: none. An empty name is any host. */
-static bool intersect(struct span listener, struct span route, struct span *ret)
-{
-	bool route_narrower = !listener.n || span_eq(listener, route) || within(route, listener);
-	if (route.n && !route_narrower && !within(listener, route))
-		return false;
-	*ret = route.n && route_narrower ? route : listener;
-	return true;
 }
 
 static void route_add_host(struct compiler *c, struct listener *l, struct span hostname,
@@ -254,7 +229,7 @@ static void route_add(struct compiler *c, const struct config_http_route *r)
 		if (!r->hostname_count)
 			route_add_host(c, l, e->listener->hostname, r, rules);
 		for (uint32_t k = 0; k < r->hostname_count; k++)
-			if (intersect(e->listener->hostname, r->hostnames[k].text, &host))
+			if (config_hostnames_intersect(e->listener->hostname, r->hostnames[k].text, &host))
 				route_add_host(c, l, host, r, rules);
 	}
 }
