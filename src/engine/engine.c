@@ -405,7 +405,7 @@ size_t engine_step(struct engine *g, uint64_t now, const struct engine_event **r
 	if (g->step_end > now)
 		return 0;
 	uint64_t end = g->step_end;
-	g->count.steps++;
+	g->count.steps += end > g->step_begin;
 	g->count.busy_ns += end - g->step_begin;
 	list_each (it, next, &g->running) {
 		struct engine_job *j = job_of(it);
@@ -470,8 +470,9 @@ int engine_submit(struct engine *g, const struct engine_request *rq, uint64_t no
 	j->times.submitted_ns = now;
 	g->count.submitted++;
 	enter_waiting(g, j, false);
+	/* A step of no length: all that comes to an idle engine at the same time shares the first real one. */
 	if (g->step_end == ENGINE_IDLE)
-		begin_step(g, now);
+		g->step_begin = g->step_end = now;
 	*ret = j;
 	return 0;
 }

@@ -73,12 +73,13 @@ struct engine *engine_new(const struct engine_profile *profile, const struct eng
 /* Frees it with all jobs. */
 void engine_free(struct engine *g);
 
-/* Puts a request at the end of the queue and, in an idle engine, begins a step at `now`. 0, -PS_EINVAL (no prompt,
+/* Puts a request at the end of the queue; an idle engine wakes at `now` (engine_next says so), and begins its first
+ * step when engine_step is called for it, with all that was submitted until then. 0, -PS_EINVAL (no prompt,
  * unknown adapter number), -PS_ETOOBIG (could never fit the cache), -PS_EQUEUEFULL or -PS_ENOMEM. */
 int engine_submit(struct engine *g, const struct engine_request *rq, uint64_t now, struct engine_job **ret) MUST_CHECK;
 /* Takes a request out at once, wherever it is; its blocks are free from now on. No event follows. */
 void engine_abort(struct engine *g, struct engine_job *job);
-/* When the step in progress ends, or ENGINE_IDLE. */
+/* When the step in progress ends (or an idle engine was woken), or ENGINE_IDLE. */
 uint64_t engine_next(const struct engine *g);
 /* Ends the step in progress if its time has come and begins the next one at that very time (not at `now`, so that a
  * late caller catches up): call it while engine_next() <= now. *ret_events holds what happened, valid until the next

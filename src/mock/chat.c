@@ -99,8 +99,7 @@ static void piece(struct exchange *x, struct choice *c, struct span text, bool l
 	else
 		page_add(&p, ",\"logprobs\":null,\"finish_reason\":null,\"token_ids\":null}]");
 	add_running_usage(x, c, c->generated, &p);
-	/* On the last event of the first choice, unless a usage event will carry it. */
-	if (last && !x->include_usage && c->index == 0)
+	if (last && !x->include_usage) /* else the usage event carries it */
 		page_add(&p, ",\"system_fingerprint\":\"%s\"", x->mock->fingerprint);
 	page_add(&p, "}\n\n");
 	exchange_event(x, &p);

@@ -45,7 +45,7 @@ static void piece(struct exchange *x, struct choice *c, struct span text, bool l
 	if (x->continuous_usage)
 		page_add(&p, ",\"usage\":{\"prompt_tokens\":%u,\"total_tokens\":%u,\"completion_tokens\":%u}",
 			 c->prompt_tokens, c->prompt_tokens + c->generated, c->generated);
-	if (last && !x->include_usage && c->index == 0)
+	if (last && !x->include_usage)
 		page_add(&p, ",\"system_fingerprint\":\"%s\"", x->mock->fingerprint);
 	page_add(&p, "}\n\n");
 	exchange_event(x, &p);

@@ -202,6 +202,7 @@ void exchange_handle(struct mock *m, const struct api *api, struct httpd_request
 	if (!load_body(&a, rq) || !api->read(&a) || !begin(&a, api, rq, fault))
 		answer_refusal(rq, &a.refusal);
 	ask_done(&a);
+	models_note_loras(m);
 	mock_pump(m);
 }
 

@@ -108,8 +108,8 @@ void faults_put(struct mock *m, struct httpd_request *rq)
 		return;
 	}
 	m->faults = fresh;
-	faults_get(m, rq);
 	faults_apply(m);
+	faults_get(m, rq);
 }
 
 /* ---- routes ---- */

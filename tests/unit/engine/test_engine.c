@@ -17,10 +17,14 @@ static struct engine *engine_of(struct engine_options o)
 	return g;
 }
 
+/* Submits, and lets an idle engine begin at once. */
 static struct engine_job *submit(struct engine *g, struct engine_request rq, uint64_t now)
 {
 	struct engine_job *j = NULL;
+	const struct engine_event *ev;
 	assert_int_equal(engine_submit(g, &rq, now, &j), 0);
+	if (engine_next(g) == now)
+		assert_int_equal(engine_step(g, now, &ev), 0);
 	return j;
 }
 
@@ -111,6 +115,24 @@ static void a_batch_costs_one_step(void **state)
 	run(g, NULL);
 	assert_int_equal(metrics(g).generation_tokens, 6);
 	assert_int_equal(metrics(g).steps, 3);
+	engine_free(g);
+}
+
+static void what_comes_together_shares_the_first_step(void **state)
+{
+	(void)state;
+	struct engine *g = engine_of((struct engine_options){ 0 });
+	struct engine_request rq = { .prompt_tokens = 100, .output_tokens = 1 };
+	struct engine_job *j;
+	const struct engine_event *ev;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(engine_submit(g, &rq, 7, &j), 0);
+	assert_int_equal(engine_next(g), 7);
+	assert_int_equal(engine_step(g, 7, &ev), 0);
+	assert_int_equal(engine_next(g), 7 + ns(2.2e-3 + 300 * 22.4e-6 + 3 * 100 * 50 * 0.81e-9));
+	assert_int_equal(engine_step(g, engine_next(g), &ev), 3);
+	assert_int_equal(engine_next(g), ENGINE_IDLE);
+	assert_int_equal(metrics(g).steps, 1);
 	engine_free(g);
 }
 
@@ -410,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(step_times_follow_the_formula),
 		cmocka_unit_test(a_batch_costs_one_step),
+		cmocka_unit_test(what_comes_together_shares_the_first_step),
 		cmocka_unit_test(a_late_caller_catches_up),
 		cmocka_unit_test(a_prefix_is_computed_once),
 		cmocka_unit_test(what_was_generated_can_be_reused),
