@@ -1,8 +1,8 @@
 /* What the answers mean: metrics, health, models. On the signals thread, with probe's lock held.
  *
- *     metrics   200: what the page says · 5xx, no answer: failed · anything else: this replica has none, asked seldom
- *     health    below 500 or 501: alive (no such path is no illness) · 5xx, no answer: failed
- *     models    200 with a list: these · anything else: not known, so anything may be asked */
+ *     metrics   200: what the page says · 5xx, no answer: failed · anything else: has none, asked seldom; where there
+ * were some: failed health    below 500 or 501: alive (no such path is no illness) · 5xx, no answer: failed models 200
+ * with a list: these · anything else: not known, so anything may be asked */
 #include "probe/internal.h"
 
 #include <math.h>
@@ -73,9 +73,9 @@ static void report_counters(struct probe_pool *pp)
 /* The engine's process is another one than before: what it serves may be something else. */
 static void note_start(struct target *t, double started)
 {
-	if (isnan(started) || !(started < t->started || started > t->started))
+	if (isnan(started))
 		return;
-	bool again = !isnan(t->started);
+	bool again = started < t->started || started > t->started; /* neither, the first time: it was NaN */
 	t->started = started;
 	if (again && !t->question[ASK_MODELS].call)
 		question_soon(&t->question[ASK_MODELS]);
@@ -99,28 +99,42 @@ static bool page_usable(const struct target *t, const struct metrics_text *page)
 	return page->engine != ENGINE_UNKNOWN && (expected == ENGINE_UNKNOWN || expected == page->engine);
 }
 
-static uint64_t finish_metrics(struct question *q, enum outcome o, uint64_t now)
+/* A replica whose engine was recognised before and that now says nothing has failed to say it; one of which nothing was
+ * ever read has no metrics. */
+static bool page_absent(const struct question *q, enum outcome o)
+{
+	bool recognised = q->target->engine == ENGINE_VLLM || q->target->engine == ENGINE_SGLANG;
+	return !recognised && (answered_ok(q, o) || answered_otherwise(q, o));
+}
+
+static void take_page(struct question *q, const struct metrics_text *page, enum engine_kind engine, uint64_t now)
 {
 	struct target *t = q->target;
-	bool spoke = answered_ok(q, o) && metrics_text_end(&q->page) == 0 && page_usable(t, &q->page);
-	bool absent = !spoke && (answered_ok(q, o) || answered_otherwise(q, o));
+	struct signals s = metrics_text_signals(page);
+	note_engine(t, engine);
+	pool_on_scrape(pool_of(q), t->id, engine, &s, now);
+	note_start(t, metrics_text_started(page));
+}
+
+static uint64_t finish_metrics(struct question *q, enum outcome o, uint64_t now)
+{
+	bool spoke = answered_ok(q, o) && metrics_text_end(&q->page) == 0 && page_usable(q->target, &q->page);
+	bool absent = !spoke && page_absent(q, o);
 	struct metrics_text nothing;
 	if (o == OUTCOME_LOCAL)
 		return 0;
 	note_failing(q, !spoke && !absent);
-	if (!spoke && !absent) {
-		pool_on_scrape_failed(pool_of(q), t->id, now);
-		return 0;
-	}
 	metrics_text_init(&nothing);
-	struct signals s = metrics_text_signals(spoke ? &q->page : &nothing);
-	note_engine(t, spoke ? q->page.engine : ENGINE_NONE);
-	pool_on_scrape(pool_of(q), t->id, t->engine, &s, now);
-	note_start(t, metrics_text_started(&q->page));
+	if (spoke)
+		take_page(q, &q->page, q->page.engine, now);
+	else if (absent)
+		take_page(q, &nothing, ENGINE_NONE, now);
+	else
+		pool_on_scrape_failed(pool_of(q), q->target->id, now);
 	count_refused("garbage", q->page.garbage);
 	count_refused("duplicate", q->page.duplicates);
-	report_counters(t->pool);
-	return spoke ? 0 : ABSENT_INTERVAL_NS;
+	report_counters(q->target->pool);
+	return absent ? ABSENT_INTERVAL_NS : 0;
 }
 
 /* ---- health ---- */

@@ -274,12 +274,12 @@ static int take_line(struct metrics_text *t, struct span line)
 	for (unsigned i = 0; i < ROWS && r == 0; i++) {
 		if (!names(line, rows[i].metric))
 			continue;
+		t->engine = rows[i].engine != ENGINE_UNKNOWN ? rows[i].engine : t->engine;
 		if (!read && !sample_read(span_skip(line, rows[i].metric.n), &sample)) {
 			t->garbage++;
 			return 0;
 		}
 		read = true;
-		t->engine = rows[i].engine != ENGINE_UNKNOWN ? rows[i].engine : t->engine;
 		r = take_row(t, &rows[i], &sample);
 	}
 	return r;
