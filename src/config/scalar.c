@@ -9,7 +9,7 @@
 enum {
 	NEAR_BYTES_MAX = 64,
 	NEAR_PART_MIN = 3,
-	NEAR_EDITS_MIN = 2,
+
 	NEAR_EDITS_MAX = 4,
 	DNS_LABEL_MAX = 63,
 	DNS_NAME_MAX = 253,
@@ -89,9 +89,8 @@ static uint32_t nearness(struct span text, struct span word)
 struct span scalar_near(struct span text, const char *words)
 {
 	struct span best = SPAN_NONE, w;
-	uint32_t limit = (uint32_t)text.n / 3, best_distance = UINT32_MAX;
+	uint32_t limit = least((uint32_t)(text.n + 2) / 3, NEAR_EDITS_MAX), best_distance = UINT32_MAX;
 	bool refused;
-	limit = limit < NEAR_EDITS_MIN ? NEAR_EDITS_MIN : least(limit, NEAR_EDITS_MAX);
 	while (scalar_next_word(&words, &w, &refused)) {
 		uint32_t d = refused ? UINT32_MAX : nearness(text, w);
 		if (d <= limit && (d < best_distance || (d == best_distance && w.n < best.n))) {

@@ -6,7 +6,7 @@
 #include "base/base.h"
 
 /* Of the names in `words` (separated by blanks), the nearest to `text`: one that begins with it, else one that ends
- * with it or is few edits away (a third of its length, two at least and four at most); SPAN_NONE when none is. */
+ * with it or is few edits away (a third of its length rounded up, four at most); SPAN_NONE when none is. */
 struct span scalar_near(struct span text, const char *words);
 /* "A, B or C" of the words that are supported, NUL-terminated and cut at `cap`. */
 void scalar_words_format(const char *words, char *out, size_t cap);
