@@ -161,7 +161,7 @@ int cmd_facts(int argc, char **argv)
 	struct buf body;
 	if (!read_arguments(argc, argv, &a)) {
 		fputs(usage, stderr);
-		return 2;
+		return 1;
 	}
 	enum openai_api api = openai_api_of(span_str(a.path));
 	if (!a.syntax && (api == API_NONE || api == API_MODELS)) {
