@@ -85,9 +85,9 @@ static int gauge_write(struct buf *b, const struct tm_series *s)
 static int bucket_write(struct buf *b, const struct tm_series *s, double bound, uint64_t cumulative)
 {
 	char text[NUMBER_BYTES];
+	struct span le = number_format(text, bound);
 	return buf_printf(b, "%s_bucket{%.*s%sle=\"%.*s\"} %" PRIu64 "\n", tm_row_of(s->metric)->name,
-			  SPAN_ARG(s->labels), s->labels.n ? "," : "", SPAN_ARG(number_format(text, bound)),
-			  cumulative);
+			  SPAN_ARG(s->labels), s->labels.n ? "," : "", SPAN_ARG(le), cumulative);
 }
 
 /* The count is the sum of the buckets as read here, so that _count and the +Inf bucket agree while others count on. */

@@ -5,7 +5,6 @@
  */
 #include "telemetry/telemetry.h"
 
-
 enum {
 	PARENT_LENGTH = 55,
 	PARENT_TRACE_AT = 3,
