@@ -51,7 +51,7 @@ struct worker {
 	struct serve *serve;
 	struct loop *loop;
 	struct proxy *proxy;
-	struct mail drain;
+	struct mail drain, close_idle;
 	bool started;
 };
 
@@ -93,7 +93,7 @@ static void set_standing(struct serve *sv, enum standing standing)
 static bool is_ready(void *arg, struct buf *why)
 {
 	static const char *const words[] = {
-		[STANDING_STARTING] = "starting: replica names are being resolved\n",
+		[STANDING_STARTING] = "starting: replicas are being resolved and asked\n",
 		[STANDING_LEAVING] = "leaving: this process is draining\n",
 		[STANDING_HANDED_OVER] = "leaving: another process has taken over\n",
 	};
@@ -312,6 +312,12 @@ static void deliver_drain(struct mail *m)
 	proxy_drain(w->proxy, w->serve->drain_until, on_drained, w->serve);
 }
 
+/* Not after a hand-over: there a kept connection may wait, and its next answer tells the client to come again. */
+static void deliver_close_idle(struct mail *m)
+{
+	proxy_close_idle(container_of(m, struct worker, close_idle)->proxy);
+}
+
 static void drain(struct serve *sv, uint64_t for_ns)
 {
 	sv->phase = PHASE_DRAINING;
@@ -321,6 +327,19 @@ static void drain(struct serve *sv, uint64_t for_ns)
 	for (uint32_t i = 0; i < sv->worker_count; i++)
 		loop_post(sv->workers[i].loop, &sv->workers[i].drain);
 	log_event(LOG_INFO, "draining", NULL);
+}
+
+static void close_idle(struct serve *sv)
+{
+	for (uint32_t i = 0; i < sv->worker_count; i++)
+		loop_post(sv->workers[i].loop, &sv->workers[i].close_idle);
+}
+
+/* SIGTERM's way of draining: nobody takes over, so nobody is waited for who asks for nothing. */
+static void drain_and_close(struct serve *sv)
+{
+	drain(sv, atomic_load_explicit(&sv->drain_ns, memory_order_relaxed));
+	close_idle(sv);
 }
 
 static void on_stop(struct serve *sv)
@@ -336,19 +355,20 @@ static void on_stop(struct serve *sv)
 	if (sv->phase == PHASE_DRAINING) { /* after a hand-over: from now on the time is measured */
 		if (now + drain_ns < sv->phase_until)
 			sv->phase_until = now + drain_ns;
+		close_idle(sv);
 	} else if (sv->flags.drain_delay_ns) {
 		sv->phase = PHASE_LINGERING;
 		sv->phase_until = now + sv->flags.drain_delay_ns;
 		log_event(LOG_INFO, "stopping", NULL);
 	} else {
-		drain(sv, drain_ns);
+		drain_and_close(sv);
 	}
 }
 
 static void on_time(struct serve *sv)
 {
 	if (sv->phase == PHASE_LINGERING) {
-		drain(sv, atomic_load_explicit(&sv->drain_ns, memory_order_relaxed));
+		drain_and_close(sv);
 	} else {
 		log_event(LOG_WARN, "drain_timeout", NULL);
 		sv->phase = PHASE_ENDED;
@@ -493,6 +513,7 @@ static int make_worker(struct serve *sv, struct err *e)
 	snprintf(name, sizeof name, "worker-%u", sv->worker_count);
 	w->serve = sv;
 	w->drain.deliver = deliver_drain;
+	w->close_idle.deliver = deliver_close_idle;
 	w->loop = loop_new(name, sv->worker_count);
 	w->proxy = w->loop ? proxy_new(w->loop, control_snapshot(sv->control), sv->worker_count == 0) : NULL;
 	if (!w->proxy) {

@@ -2,7 +2,7 @@
  * (the first time before that thread starts), never on a worker; workers hear of it through `on_snapshot`.
  *
  * A snapshot that was replaced stays in `retired` until nobody but control holds it; then it is freed, and with it the
- * pools that only it named. Files are looked at every WATCH_NS and read once they have not changed for SETTLE_NS. */
+ * pools that only it named. Files are looked at every WATCH_NS and read once they have not changed for QUIET_NS. */
 #include "control/control.h"
 
 #include <stdatomic.h>
@@ -19,7 +19,8 @@ enum { RETIRED_MAX = 64 }; /* configurations that streams still run on; above it
 #define QUIET_NS (100 * NS_PER_MS) /* editors write in several steps */
 #define SWEEP_NS (1 * NS_PER_S)
 #define REFRESH_NS (10 * NS_PER_MS) /* several names are answered at once */
-#define SETTLE_NS (2 * NS_PER_S)    /* readiness does not wait longer for the resolver */
+#define SETTLE_NS (2 * NS_PER_S)    /* readiness does not wait longer for resolver and replicas */
+#define SETTLE_LOOK_NS (20 * NS_PER_MS)
 
 static const struct span default_listen = SPAN("127.0.0.1:8080");
 
@@ -33,7 +34,7 @@ struct control {
 	uint64_t generation, body_memory_bytes;
 	uint64_t read_signature; /* of the files when they were read last */
 	uint64_t seen_signature; /* when they were looked at last */
-	bool settled;
+	uint64_t settle_until;
 	struct timer watch, sweep, refresh, settle;
 	struct mail reload;
 	_Atomic bool reload_posted; /* mail may not be posted twice; cleared by its delivery */
@@ -290,8 +291,6 @@ static void on_refresh(struct timer *t, uint64_t now)
 {
 	struct control *c = container_of(t, struct control, refresh);
 	pools_refresh(&c->pools, c->current->config, now);
-	if (!c->settled && names_waiting(c->names) == 0)
-		timer_set(c->o.loop, &c->settle, now);
 }
 
 static void on_names(void *arg)
@@ -303,10 +302,11 @@ static void on_names(void *arg)
 static void on_settle(struct timer *t, uint64_t now)
 {
 	struct control *c = container_of(t, struct control, settle);
-	(void)now;
-	if (!c->settled && c->o.on_settled)
+	bool waits = names_waiting(c->names) || pools_unheard(&c->pools, c->current->config);
+	if (waits && now < c->settle_until)
+		timer_set(c->o.loop, t, now + SETTLE_LOOK_NS);
+	else
 		c->o.on_settled(c->o.arg);
-	c->settled = true;
 }
 
 /* ---- life ---- */
@@ -339,7 +339,8 @@ void control_watch(struct control *c)
 	uint64_t now = loop_now(c->o.loop);
 	if (c->o.flags->file_count)
 		timer_set(c->o.loop, &c->watch, now + WATCH_NS);
-	timer_set(c->o.loop, &c->settle, names_waiting(c->names) ? now + SETTLE_NS : now);
+	c->settle_until = now + SETTLE_NS;
+	timer_set(c->o.loop, &c->settle, now);
 }
 
 struct snapshot *control_snapshot(struct control *c)

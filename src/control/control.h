@@ -24,7 +24,7 @@ struct control_options {
 	struct probe *probe;	      /* who asks replicas; must live longer than control. NULL: nobody does */
 	/* A new snapshot is in force. Borrowed during the call: take a reference for each worker. */
 	void (*on_snapshot)(void *arg, struct snapshot *s);
-	/* Once: the first configuration's names have been asked, or 2 s have passed. */
+	/* Once: the first configuration's names and replicas have been asked, or 2 s have passed. */
 	void (*on_settled)(void *arg);
 	void *arg;
 };

@@ -104,19 +104,27 @@ static char *in_folder(struct span folder, const char *name)
 	return n < (int)sizeof path && access(path, X_OK) == 0 ? span_dup(span_of(path, (size_t)n)) : NULL;
 }
 
-/* Symbolic links are kept: an upgrade may move one. */
+/* What the kernel runs, for who started us under a name that is no file: a path as it was then. */
+static char *program_running(void)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+	return n > 0 && n < (ssize_t)sizeof path ? span_dup(span_of(path, (size_t)n)) : NULL;
+}
+
+/* By the name it was called, symbolic links kept: an upgrade may move one. */
 static char *program_find(const char *name)
 {
 	char cwd[PATH_MAX];
-	if (name[0] == '/')
-		return span_dup(span_str(name));
-	if (strchr(name, '/'))
-		return getcwd(cwd, sizeof cwd) ? in_folder(span_str(cwd), name) : NULL;
-	struct span path = span_str(getenv("PATH"));
 	char *found = NULL;
+	if (name[0] == '/')
+		found = in_folder(SPAN_NONE, name + 1);
+	else if (strchr(name, '/'))
+		found = getcwd(cwd, sizeof cwd) ? in_folder(span_str(cwd), name) : NULL;
+	struct span path = span_str(strchr(name, '/') ? NULL : getenv("PATH"));
 	while (path.n && !found)
 		found = in_folder(span_cut(path, ':', &path), name);
-	return found;
+	return found ? found : program_running();
 }
 
 int handover_init(struct handover *h, char **argv, struct err *e)

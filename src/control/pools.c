@@ -247,6 +247,39 @@ void pools_refresh(struct pools *r, const struct config *c, uint64_t now)
 	}
 }
 
+/* ---- what was heard of replicas ---- */
+
+static bool heard(const struct replica *r, const struct config_pool_options *o)
+{
+	if (r->scrape_errors || r->models_known)
+		return true;
+	bool lists_models = *o->models_path && r->engine != ENGINE_NONE;
+	return r->engine != ENGINE_UNKNOWN && !lists_models;
+}
+
+static uint32_t unheard_in(struct pool *p, const struct config_pool_options *o)
+{
+	uint32_t n, unheard = 0;
+	pool_lock(p);
+	const struct replica *r = pool_replicas_locked(p, &n);
+	for (uint32_t i = 0; i < n; i++)
+		unheard += r[i].live && !heard(&r[i], o);
+	pool_unlock(p);
+	return unheard;
+}
+
+uint32_t pools_unheard(struct pools *r, const struct config *c)
+{
+	uint32_t unheard = 0;
+	for (uint32_t i = 0; r->probe && i < config_pool_count(c); i++) {
+		const struct config_pool *from = config_pool_at(c, i);
+		struct live_pool *p = map_find(&r->all, from->name);
+		if (p)
+			unheard += unheard_in(p->pool, &from->options);
+	}
+	return unheard;
+}
+
 /* ---- the end of a pool ---- */
 
 static struct live_pool *older_than(struct pools *r, uint64_t oldest)

@@ -36,6 +36,9 @@ int pools_prepare(struct pools *r, const struct config *c, struct snapshot_live 
 void pools_apply(struct pools *r, const struct config *c, uint64_t generation, uint64_t now);
 /* Replicas once more: some name has other addresses. */
 void pools_refresh(struct pools *r, const struct config *c, uint64_t now);
+/* Replicas of which nobody knows yet what they are and which models they have: until then a pick may send a request for
+ * an adapter anywhere. One that did not answer counts as known; so does every one where there is no prober. */
+uint32_t pools_unheard(struct pools *r, const struct config *c);
 /* Lets go of the pools that no configuration from `oldest` on names; they are freed when the prober has forgotten them.
  */
 void pools_sweep(struct pools *r, uint64_t oldest);

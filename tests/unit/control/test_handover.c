@@ -158,20 +158,25 @@ static void only_living_ancestors_are_counted(void **state)
 	handover_free(&h);
 }
 
-static void a_program_that_is_nowhere_is_an_error(void **state)
+static void the_program_is_found_as_it_was_called(void **state)
 {
 	(void)state;
-	static char name[] = "no-such-program-anywhere", path[] = "./no/such";
-	char *nowhere[] = { name, NULL }, *missing[] = { path, NULL };
-	struct handover h;
-	struct err e;
-	assert_int_equal(handover_init(&h, nowhere, &e), -PS_ENOTFOUND);
-	assert_int_equal(handover_init(&h, missing, &e), -PS_ENOTFOUND);
-	static char shell[] = "sh";
-	char *found[] = { shell, NULL };
-	assert_int_equal(handover_init(&h, found, &e), 0);
-	assert_int_equal(h.program[0], '/');
-	handover_free(&h);
+	static char shell[] = "sh", absolute[] = "/bin/sh", nowhere[] = "no-such-program-anywhere",
+		    missing[] = "./no/such";
+	static const struct {
+		char *name;
+		const char *wanted; /* NULL: this test program itself */
+	} cases[] = { { shell, "/sh" }, { absolute, "/bin/sh" }, { nowhere, NULL }, { missing, NULL } };
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *argv[] = { cases[i].name, NULL };
+		struct handover h;
+		struct err e;
+		assert_int_equal(handover_init(&h, argv, &e), 0);
+		assert_int_equal(h.program[0], '/');
+		if (!span_ends(span_str(h.program), span_str(cases[i].wanted ? cases[i].wanted : "/test_handover")))
+			fail_msg("%s: %s", cases[i].name, h.program);
+		handover_free(&h);
+	}
 }
 
 int main(int argc, char **argv)
@@ -185,7 +190,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_that_hangs_is_ended_when_its_time_is_over),
 		cmocka_unit_test(one_that_was_told_to_end_ends),
 		cmocka_unit_test(only_living_ancestors_are_counted),
-		cmocka_unit_test(a_program_that_is_nowhere_is_an_error),
+		cmocka_unit_test(the_program_is_found_as_it_was_called),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
