@@ -81,7 +81,7 @@ static int add_folder(struct texts *t, const char *path)
 		free(found[i]);
 	}
 	free(found);
-	return r;
+	return n ? r : wrong_file(path, "holds no *.yaml, *.yml or *.json");
 }
 
 static int add_path(struct texts *t, const char *path)
@@ -103,14 +103,16 @@ static void print_counts(const struct texts *t, const struct config *c)
 		     config_pool_count(c) == 1 ? "" : "s");
 }
 
-static int check(const struct texts *t)
+/* `all_read`: no file failed, so that "all right" may be said. */
+static int check(const struct texts *t, bool all_read)
 {
 	struct config *c = NULL;
 	struct config_errors errors;
 	config_errors_init(&errors);
 	int r = config_load(t->items, t->count, NULL, CONFIG_STRICT, &errors, &c);
 	if (r == 0) {
-		print_counts(t, c);
+		if (all_read)
+			print_counts(t, c);
 		config_unref(c);
 	} else {
 		(void)fprintf(stderr, "%.*s", SPAN_ARG(buf_span(&errors.text)));
@@ -148,7 +150,7 @@ int cmd_check(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		r |= add_path(&t, argv[i]);
 	int wrong = r ? 1 : 0;
-	wrong |= check(&t);
+	wrong |= check(&t, !wrong);
 	for (size_t i = 0; i < t.count; i++) {
 		free((void *)(uintptr_t)t.items[i].name.p);
 		free((void *)(uintptr_t)t.items[i].bytes.p);

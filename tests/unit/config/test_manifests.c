@@ -115,6 +115,35 @@ static void every_good_file_and_example_is_taken(void **state)
 	(void)each_manifest("examples", is_taken_twice_alike);
 }
 
+static void one_store_takes_all_examples(void **state)
+{
+	(void)state;
+	struct dirent **found;
+	struct config_source files[16] = { 0 };
+	struct buf texts[16];
+	struct config *c = NULL;
+	struct config_errors errors;
+	int n = scandir("examples", &found, is_yaml, alphasort);
+	assert_in_range(n, 1, 16);
+	for (int i = 0; i < n; i++) {
+		char path[PATH_MAX_BYTES];
+		(void)snprintf(path, sizeof path, "examples/%s", found[i]->d_name);
+		buf_init(&texts[i], TEXT_MAX);
+		assert_true(read_file(path, &texts[i]));
+		files[i] = (struct config_source){ span_str(found[i]->d_name), buf_span(&texts[i]) };
+	}
+	config_errors_init(&errors);
+	if (config_load(files, (size_t)n, NULL, CONFIG_STRICT, &errors, &c))
+		fail_msg("%.*s", SPAN_ARG(buf_span(&errors.text)));
+	config_unref(c);
+	config_errors_free(&errors);
+	for (int i = 0; i < n; i++) {
+		buf_free(&texts[i]);
+		free(found[i]);
+	}
+	free(found);
+}
+
 static void the_reference_page_is_what_the_tables_say(void **state)
 {
 	(void)state;
@@ -212,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_wrong_file_has_its_exact_message),
 		cmocka_unit_test(every_good_file_and_example_is_taken),
+		cmocka_unit_test(one_store_takes_all_examples),
 		cmocka_unit_test(the_reference_page_is_what_the_tables_say),
 		cmocka_unit_test(errors_come_in_the_order_of_the_text_and_are_bounded),
 		cmocka_unit_test(one_file_does_not_hide_the_errors_of_the_next),
