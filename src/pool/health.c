@@ -215,23 +215,6 @@ void pool_tick_locked(struct pool *p, uint64_t now)
 		health_press_locked(p);
 }
 
-bool pool_usable_locked(const struct pool *p, const struct replica *r, uint64_t now)
-{
-	(void)p;
-	switch (r->state) {
-	case REPLICA_NEW:
-	case REPLICA_UP:
-		return r->live;
-	case REPLICA_PROBATION:
-		return r->live && (r->pressed || !r->trial);
-	case REPLICA_EJECTED:
-		return r->live && (r->pressed || now >= r->ejected_until);
-	case REPLICA_DRAINING:
-		break;
-	}
-	return false;
-}
-
 uint64_t pool_next_readmission_locked(const struct pool *p)
 {
 	uint64_t next = 0;

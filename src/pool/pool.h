@@ -71,10 +71,11 @@ enum signal_fault {
 struct replica {
 	uint64_t id; /* never used again for another replica of this pool; the low 12 bits are the slot */
 	uint32_t slot;
-	bool live;    /* false: the slot is free, or waits for its prefix blocks to be dropped */
-	bool retired; /* removed; the slot is reused once its prefix blocks are dropped */
-	bool trial;   /* the one request of its probation is under way */
-	bool pressed; /* bad, but serves: too few others are left */
+	bool live;	   /* false: the slot is free, or waits for its prefix blocks to be dropped */
+	bool retired;	   /* removed; the slot is reused once its prefix blocks are dropped */
+	bool trial;	   /* the one request of its probation is under way */
+	bool pressed;	   /* bad, but serves: too few others are left */
+	bool models_known; /* a model list was read */
 	enum replica_state state;
 	/* what we know at once */
 	uint32_t in_flight;	   /* requests decided for it and not yet done */
@@ -99,7 +100,6 @@ struct replica {
 	uint32_t ejections;	  /* in a row: the next one lasts 1, 2, 4 … 30 s */
 	bool health_ejected;	  /* its health path spoke against it: a good answer there ends the ejection early */
 	uint64_t ejected_until, up_since;
-	bool models_known; /* a model list was read */
 	struct map models; /* names -> struct replica_model; empty: not known, so anything may be asked */
 };
 
@@ -174,9 +174,17 @@ struct pool_counters {
 void pool_counters(struct pool *p, struct pool_counters *ret);
 const char *signal_fault_name(enum signal_fault f);
 
-/* How far a value of age now - at is believed: 1 up to half of signal_stale_ns, then less, 0 from signal_stale_ns on or
- * when at is 0. */
-double pool_trust_locked(const struct pool *p, uint64_t at, uint64_t now);
+/* How far a value believed at `at` is trusted now: 1 up to half of stale_ns, then less, 0 from stale_ns on or when at
+ * is 0. Inline, as are the next two of their kind, because a pick asks for every replica. */
+static inline float signal_trust(uint64_t stale_ns, uint64_t at, uint64_t now)
+{
+	uint64_t age = now > at ? now - at : 0;
+	if (at == 0 || age >= stale_ns)
+		return 0;
+	if (age <= stale_ns / 2)
+		return 1;
+	return (float)(stale_ns - age) / (float)(stale_ns - stale_ns / 2);
+}
 
 /* ---- what the gateway saw (called under the lock by sched and gate) ---- */
 
@@ -199,10 +207,41 @@ void pool_gone_locked(struct pool *p, struct replica *r, struct pool_charge c, u
 /* Moves states that wait for time: ejections that end, slow starts. One comparison unless something is due. */
 void pool_tick_locked(struct pool *p, uint64_t now);
 /* True when r may be given a request now (state, and when more than half of the pool is bad, the least bad). */
-bool pool_usable_locked(const struct pool *p, const struct replica *r, uint64_t now);
+static inline bool pool_usable_locked(const struct pool *p, const struct replica *r, uint64_t now)
+{
+	(void)p;
+	switch (r->state) {
+	case REPLICA_NEW:
+	case REPLICA_UP:
+		return r->live;
+	case REPLICA_PROBATION:
+		return r->live && (r->pressed || !r->trial);
+	case REPLICA_EJECTED:
+		return r->live && (r->pressed || now >= r->ejected_until);
+	case REPLICA_DRAINING:
+		break;
+	}
+	return false;
+}
+
 /* Requests r takes at a time, 0 for no bound: as given for it, or for the pool, or learned from an engine that has
  * requests waiting (README, "The bound"); less during slow start. */
-uint32_t pool_bound_locked(const struct pool *p, const struct replica *r, uint64_t now);
+static inline uint32_t replica_bound(const struct replica *r, const struct pool_options *o, uint64_t now)
+{
+	uint32_t bound = r->capacity;
+	if (bound == 0)
+		bound = o->requests_per_replica;
+	if (bound == 0 && signal_trust(o->signal_stale_ns, r->signal_at[SIGNAL_QUEUED], now) > 0)
+		bound = r->learned_capacity;
+	if (bound == 0 || r->weight_permille >= 1000)
+		return bound;
+	bound = (uint32_t)((uint64_t)bound * r->weight_permille / 1000);
+	return bound ? bound : 1;
+}
+static inline uint32_t pool_bound_locked(const struct pool *p, const struct replica *r, uint64_t now)
+{
+	return replica_bound(r, pool_options_of(p), now);
+}
 /* When the first ejected replica may be tried again; 0 when none is ejected. */
 uint64_t pool_next_readmission_locked(const struct pool *p);
 /* True when every replica of the pool has a model list and none has this model (as base or adapter). */

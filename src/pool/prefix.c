@@ -624,6 +624,10 @@ static void bisect(const struct search *s, uint32_t low, const struct slot_set *
 	}
 	uint32_t middle = low + (high - low) / 2;
 	holders_of(s, key_of(s->x, s->chain[middle]), at_low, &at_middle);
+	/* While others add or evict, a later block may be seen without an earlier one: each replica must still be
+	 * reported once. */
+	for (uint32_t i = 0; i < s->words; i++)
+		at_middle.bits[i] |= at_high->bits[i];
 	bisect(s, low, at_low, middle, &at_middle);
 	bisect(s, middle, &at_middle, high, at_high);
 }

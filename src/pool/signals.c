@@ -44,16 +44,6 @@ const char *signal_fault_name(enum signal_fault f)
 	return f < SIGNAL_FAULTS ? names[f] : "";
 }
 
-double pool_trust_locked(const struct pool *p, uint64_t at, uint64_t now)
-{
-	uint64_t stale = p->options.signal_stale_ns, age = now > at ? now - at : 0;
-	if (at == 0 || age >= stale)
-		return 0;
-	if (age <= stale / 2)
-		return 1;
-	return (double)(stale - age) / (double)(stale - stale / 2);
-}
-
 static double *value_of(struct signals *s, enum signal which)
 {
 	double *const values[SIGNAL_COUNT] = {
@@ -159,19 +149,6 @@ void pool_on_scrape_failed(struct pool *p, uint64_t id, uint64_t now)
 		health_weigh_probes_locked(p, r, now);
 	}
 	pool_unlock(p);
-}
-
-uint32_t pool_bound_locked(const struct pool *p, const struct replica *r, uint64_t now)
-{
-	uint32_t bound = r->capacity;
-	if (bound == 0)
-		bound = p->options.requests_per_replica;
-	if (bound == 0 && pool_trust_locked(p, r->signal_at[SIGNAL_QUEUED], now) > 0)
-		bound = r->learned_capacity;
-	if (bound == 0 || r->weight_permille >= 1000)
-		return bound;
-	bound = (uint32_t)((uint64_t)bound * r->weight_permille / 1000);
-	return bound ? bound : 1;
 }
 
 void pool_counters(struct pool *p, struct pool_counters *ret)

@@ -7,7 +7,7 @@ static void score(const struct view *v, float *score, float *trust)
 {
 	float max = 0;
 	for (uint32_t i = 0; i < v->n; i++)
-		max = fmaxf(max, v->in_flight[i]);
+		max = v->in_flight[i] > max ? v->in_flight[i] : max;
 	for (uint32_t i = 0; i < v->n; i++) {
 		score[i] = max > 0 ? (max - v->in_flight[i]) / max : 1;
 		trust[i] = 1;

@@ -6,16 +6,11 @@
 #include "sched/filter.h"
 
 struct query {
-	struct pool *pool;
+	const struct pool *pool;
 	const struct facts *facts;
+	const struct pool_options *options;
 	const struct pool_model *model; /* NULL: no replica ever named it */
 	uint64_t now;
-};
-
-struct filter {
-	bool (*keep)(const struct query *q, const struct replica *r);
-	bool soft;
-	int when_none; /* of a hard one */
 };
 
 static bool is_member(const struct query *q, const struct replica *r)
@@ -55,47 +50,68 @@ static bool is_sound_enough(const struct query *q, const struct replica *r)
 
 static bool is_open(const struct query *q, const struct replica *r)
 {
-	uint32_t bound = pool_bound_locked(q->pool, r, q->now);
+	uint32_t bound = replica_bound(r, q->options, q->now);
 	return bound == 0 || r->in_flight < bound;
 }
 
-static const struct filter filters[] = {
-	{ serves_model, false, -PS_ENOMODEL },
-	{ is_usable, false, -PS_ENOREPLICA },
-	{ is_untried, true, 0 },
-	{ is_sound_enough, true, 0 },
-	{ is_open, false, 0 },
-};
+typedef bool (*predicate)(const struct query *q, const struct replica *r);
 
-/* Keeps in place, in order; returns how many are left, all of them where a soft filter would leave none. */
-static uint32_t apply(const struct filter *f, const struct query *q, const struct replica *r, uint16_t *slots,
-		      uint32_t n)
+/* Keeps those for which it is true, in front. The order among the rest may change, but nobody is lost. */
+static inline __attribute__((always_inline)) uint32_t keep_if(predicate is, const struct query *q,
+							      const struct replica *r, uint16_t *slots, uint32_t n)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		if (f->keep(q, &r[slots[i]])) {
-			uint16_t slot = slots[i];
-			slots[i] = slots[kept]; /* a swap, so that nobody is lost */
+		uint16_t slot = slots[i];
+		if (is(q, &r[slot])) {
+			slots[i] = slots[kept];
 			slots[kept++] = slot;
 		}
 	}
-	return kept || !f->soft ? kept : n;
+	return kept;
 }
+
+/* One function per filter with its predicate inlined: one indirect call per filter and pick. */
+#define FILTER(what)                                                                                                   \
+	static uint32_t keep_##what(const struct query *q, const struct replica *r, uint16_t *slots, uint32_t n)       \
+	{                                                                                                              \
+		return keep_if(what, q, r, slots, n);                                                                  \
+	}
+FILTER(serves_model)
+FILTER(is_usable)
+FILTER(is_untried)
+FILTER(is_sound_enough)
+FILTER(is_open)
+
+struct filter {
+	uint32_t (*keep)(const struct query *q, const struct replica *r, uint16_t *slots, uint32_t n);
+	bool soft;
+	int when_none; /* of a hard one */
+};
+
+static const struct filter filters[] = {
+	{ keep_serves_model, false, -PS_ENOMODEL },
+	{ keep_is_usable, false, -PS_ENOREPLICA },
+	{ keep_is_untried, true, 0 },
+	{ keep_is_sound_enough, true, 0 },
+	{ keep_is_open, false, 0 },
+};
 
 int filter_candidates(struct pool *p, const struct facts *f, uint64_t now, uint16_t *slots)
 {
 	uint32_t used, n = 0;
 	const struct replica *r = pool_replicas_locked(p, &used);
-	struct query q = { p, f, pool_model_find_locked(p, f->model), now };
+	struct query q = { p, f, pool_options_of(p), pool_model_find_locked(p, f->model), now };
 	for (uint32_t i = 0; i < used; i++)
 		if (is_member(&q, &r[i]))
 			slots[n++] = (uint16_t)i;
 	if (n == 0)
 		return -PS_ENOREPLICA;
 	for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
-		n = apply(&filters[i], &q, r, slots, n);
-		if (n == 0)
+		uint32_t kept = filters[i].keep(&q, r, slots, n);
+		if (kept == 0 && !filters[i].soft)
 			return filters[i].when_none;
+		n = kept ? kept : n;
 	}
 	return (int)n;
 }
@@ -104,7 +120,7 @@ bool sched_any_open_locked(struct pool *p, uint64_t now)
 {
 	uint32_t used;
 	const struct replica *r = pool_replicas_locked(p, &used);
-	struct query q = { .pool = p, .now = now };
+	struct query q = { .pool = p, .options = pool_options_of(p), .now = now };
 	for (uint32_t i = 0; i < used; i++)
 		if (is_member(&q, &r[i]) && is_usable(&q, &r[i]) && is_open(&q, &r[i]))
 			return true;

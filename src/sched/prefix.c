@@ -13,7 +13,8 @@ static void score(const struct view *v, float *score, float *trust)
 	for (uint32_t i = 0; total && v->hits && i < v->hits->n; i++) {
 		uint16_t place = v->place[v->hits->slot[i]];
 		if (place)
-			score[place - 1] = fminf((float)v->hits->blocks[i] / (float)total, 1);
+			score[place - 1] = (float)(v->hits->blocks[i] < total ? v->hits->blocks[i] : total) /
+					   (float)total;
 	}
 }
 

@@ -122,7 +122,7 @@ static uint32_t pick_best(struct sched *s)
 	float best = -INFINITY, fewest = INFINITY;
 	uint32_t chosen = 0, equal = 0;
 	for (uint32_t i = 0; i < s->view.n; i++)
-		best = fmaxf(best, s->total[i]);
+		best = s->total[i] > best ? s->total[i] : best;
 	for (uint32_t i = 0; i < s->view.n; i++) {
 		float ours = s->view.in_flight[i];
 		if (s->total[i] < best - TIE || ours > fewest)

@@ -7,57 +7,64 @@
  * that always say "idle". */
 #include "sched/view.h"
 
+/* fmax and its like are calls into the library; these are one instruction each. */
+static inline double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+static inline float smaller(float a, float b)
+{
+	return a < b ? a : b;
+}
+
 /* KV memory our own prompts need there at least, as a share; 0 when its size is not known. */
 static double kv_floor(const struct replica *r)
 {
 	double tokens = r->signals.kv_blocks * r->signals.block_tokens;
-	return tokens > 0 ? fmin((double)r->in_flight_tokens / tokens, 1) : 0;
+	return !(tokens > 0) ? 0 : (double)r->in_flight_tokens < tokens ? (double)r->in_flight_tokens / tokens : 1;
 }
 
-static void gather_load(struct view *v, uint32_t i, const struct replica *r, double trust)
+static void gather_load(struct view *v, uint32_t i, const struct replica *r, float trust)
 {
 	double queued = trust > 0 ? r->signals.queued : 0, running = trust > 0 ? r->signals.running : 0;
 	double ours = r->in_flight;
 	v->in_flight[i] = (float)ours;
-	v->queued[i] = (float)fmax(queued, ours - running);
-	v->running[i] = (float)fmax(running, ours - queued);
-	v->queued_trust[i] = (float)trust;
+	v->queued[i] = (float)larger(queued, ours - running);
+	v->running[i] = (float)larger(running, ours - queued);
+	v->queued_trust[i] = trust;
 }
 
 /* Who never said how many adapters fit is taken to have room. */
-static void gather_lora(struct view *v, uint32_t i, const struct replica *r, double trust)
+static void gather_lora(struct view *v, uint32_t i, const struct replica *r, float trust)
 {
 	bool said = r->signal_at[SIGNAL_MAX_LORA] != 0;
 	v->lora_named[i] = (float)r->lora_named;
 	v->lora_max[i] = said ? (float)r->signals.max_lora : INFINITY;
-	v->lora_trust[i] = said ? (float)trust : 1;
+	v->lora_trust[i] = said ? trust : 1;
 }
 
-static double trust_of(const struct pool *p, const struct replica *r, enum signal which, uint64_t now)
+static void gather_one(struct view *v, uint32_t i, const struct replica *r, uint64_t stale, uint64_t now)
 {
-	return pool_trust_locked(p, r->signal_at[which], now);
-}
-
-static void gather_one(struct view *v, uint32_t i, const struct pool *p, const struct replica *r, uint64_t now)
-{
-	double queued = trust_of(p, r, SIGNAL_QUEUED, now), running = trust_of(p, r, SIGNAL_RUNNING, now);
-	double kv = trust_of(p, r, SIGNAL_KV_USED, now);
+	float queued = signal_trust(stale, r->signal_at[SIGNAL_QUEUED], now);
+	float running = signal_trust(stale, r->signal_at[SIGNAL_RUNNING], now);
+	float kv = signal_trust(stale, r->signal_at[SIGNAL_KV_USED], now);
 	v->slot[i] = (uint16_t)r->slot;
 	v->place[r->slot] = (uint16_t)(i + 1);
 	v->weight[i] = (float)r->weight_permille / 1000;
-	gather_load(v, i, r, fmin(queued, running));
-	v->kv_used[i] = (float)(kv > 0 ? fmax(r->signals.kv_used, kv_floor(r)) : 0);
-	v->kv_trust[i] = (float)kv;
+	gather_load(v, i, r, smaller(queued, running));
+	v->kv_used[i] = (float)(kv > 0 ? larger(r->signals.kv_used, kv_floor(r)) : 0);
+	v->kv_trust[i] = kv;
 	if (v->facts->adapter.n)
-		gather_lora(v, i, r, trust_of(p, r, SIGNAL_MAX_LORA, now));
+		gather_lora(v, i, r, signal_trust(stale, r->signal_at[SIGNAL_MAX_LORA], now));
 }
 
 void view_gather(struct view *v, const struct pool *p, const struct replica *replicas, const uint16_t *slots,
 		 uint32_t n, uint64_t now)
 {
+	uint64_t stale = pool_options_of(p)->signal_stale_ns;
 	v->n = n;
 	for (uint32_t i = 0; i < n; i++)
-		gather_one(v, i, p, &replicas[slots[i]], now);
+		gather_one(v, i, &replicas[slots[i]], stale, now);
 }
 
 void score_min_max(const struct view *v, const float *value, const float *trust, float *score)
@@ -65,8 +72,8 @@ void score_min_max(const struct view *v, const float *value, const float *trust,
 	float min = INFINITY, max = -INFINITY;
 	for (uint32_t i = 0; i < v->n; i++) {
 		if (trust[i] > 0) {
-			min = fminf(min, value[i]);
-			max = fmaxf(max, value[i]);
+			min = value[i] < min ? value[i] : min;
+			max = value[i] > max ? value[i] : max;
 		}
 	}
 	float range = max - min;
