@@ -128,7 +128,7 @@ static int add_head(struct conn *c, const struct httpd_answer *a, ptrdiff_t leng
 		buf_printf(b, "content-type: %s\r\n", a->content_type);
 	if (o->fields)
 		buf_printf(b, "%s", o->fields);
-	if (!c->keep || c->server->draining)
+	if (!c->keep)
 		buf_printf(b, "connection: close\r\n");
 	if (c->chunked && length < 0)
 		buf_printf(b, "transfer-encoding: chunked\r\n");

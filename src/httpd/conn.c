@@ -84,7 +84,7 @@ static void next_request(struct conn *c)
 
 static void after_flush(struct conn *c)
 {
-	if (c->keep && !c->server->draining)
+	if (c->keep)
 		next_request(c);
 	else
 		linger(c);

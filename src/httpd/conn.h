@@ -16,7 +16,6 @@ struct httpd {
 	void *wanted_arg;
 	struct list conns;
 	unsigned conn_count;
-	bool draining;
 };
 
 /*             bytes          head ok           body ok            answered       nothing unsent

@@ -109,27 +109,9 @@ void httpd_free(struct httpd *h)
 	free(h);
 }
 
-void httpd_drain(struct httpd *h)
-{
-	stop_listening(h);
-	h->draining = true;
-	list_each (it, next, &h->conns) {
-		struct conn *c = container_of(it, struct conn, node);
-		conn_enter(c);
-		if (c->state == CONN_HEAD && buf_len(&c->in) == 0)
-			conn_close(c, false);
-		conn_leave(c);
-	}
-}
-
 const struct address *httpd_address(const struct httpd *h)
 {
 	return &h->address;
-}
-
-unsigned httpd_connections(const struct httpd *h)
-{
-	return h->conn_count;
 }
 
 void httpd_on_connection(struct httpd *h, bool (*wanted)(void *arg), void *arg)
@@ -139,46 +121,6 @@ void httpd_on_connection(struct httpd *h, bool (*wanted)(void *arg), void *arg)
 }
 
 /* ---- helpers for handlers ---- */
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Percent-decoding of a query component ('+' is a space); false when it does not fit or is malformed. */
-static bool decode(struct span s, char *out, size_t cap)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i] == '+' ? ' ' : s.p[i];
-		if (c == '%') {
-			if (i + 2 >= s.n || hex(s.p[i + 1]) < 0 || hex(s.p[i + 2]) < 0)
-				return false;
-			c = (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2]));
-			i += 2;
-		}
-		if (n + 1 >= cap)
-			return false;
-		out[n++] = c;
-	}
-	out[n] = '\0';
-	return true;
-}
-
-bool httpd_query(const struct httpd_request *rq, const char *name, char *out, size_t cap)
-{
-	struct span rest = rq->head->query;
-	while (rest.n) {
-		struct span value = SPAN_NONE, pair = span_cut(rest, '&', &rest);
-		struct span key = span_cut(pair, '=', &value);
-		if (span_eq(key, span_str(name)))
-			return cap > 0 && decode(value, out, cap);
-	}
-	return false;
-}
 
 bool httpd_path_is(const struct httpd_request *rq, const char *path)
 {

@@ -66,10 +66,6 @@ struct httpd *httpd_new(struct loop *l, const struct address *at, const struct h
 void httpd_free(struct httpd *h);
 /* The address listened at. */
 const struct address *httpd_address(const struct httpd *h);
-/* Connections open now. */
-unsigned httpd_connections(const struct httpd *h);
-/* Stops accepting and closes idle connections; requests in progress are answered and then closed. */
-void httpd_drain(struct httpd *h);
 /* false: the listener is closed, so that connecting is refused; true: it is opened again at the same address. 0 or
  * -PS_E…. For faults on purpose. */
 int httpd_listen(struct httpd *h, bool on, struct err *e) MUST_CHECK;
@@ -99,8 +95,6 @@ void httpd_break(struct httpd_request *rq, enum httpd_end_how how);
 
 /* ---- helpers for handlers ---- */
 
-/* Value of a query parameter, percent-decoded into out; false when absent or too long. "?name" gives "". */
-bool httpd_query(const struct httpd_request *rq, const char *name, char *out, size_t cap);
 /* True when the request's path is exactly that. */
 bool httpd_path_is(const struct httpd_request *rq, const char *path);
 

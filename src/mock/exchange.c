@@ -115,25 +115,30 @@ static uint64_t chain_root(const struct ask *a)
 	return salt ? hash_mix(root, hash_bytes(span_str(salt))) : root;
 }
 
+/* Hashes of the full blocks of a text, to be freed; NULL without memory. */
+static uint64_t *chain_of(const struct ask *a, struct span text, uint32_t *ret_n)
+{
+	size_t block_bytes = (size_t)a->mock->block_tokens * TOKEN_BYTES, max = text.n / block_bytes;
+	uint64_t *hashes = calloc(max + 1, sizeof *hashes);
+	if (hashes)
+		*ret_n = text_chain(text, block_bytes, chain_root(a), hashes, (uint32_t)max);
+	return hashes;
+}
+
 /* The prompt is lent its answer for a moment: blocks of what will be said have hashes too. */
 static int submit(const struct ask *a, struct choice *c, struct buf *prompt)
 {
 	struct mock *m = a->mock;
-	size_t before = buf_len(prompt), block_bytes = (size_t)m->block_tokens * TOKEN_BYTES;
+	size_t before = buf_len(prompt);
 	int r = buf_add(prompt, buf_span(&c->text));
 	if (r < 0)
 		return r;
-	uint32_t max = (uint32_t)(buf_len(prompt) / block_bytes);
-	uint64_t *hashes = calloc((size_t)max + 1, sizeof *hashes);
-	if (!hashes)
-		return -PS_ENOMEM;
-	struct engine_request rq = { .user = c,
-				     .prompt_tokens = c->prompt_tokens,
-				     .output_tokens = c->target,
-				     .adapter = a->adapter,
-				     .hashes = hashes };
-	rq.hash_count = text_chain(buf_span(prompt), block_bytes, chain_root(a), hashes, max);
-	r = engine_submit(m->engine, &rq, mock_engine_now(m), &c->job);
+	struct engine_request rq = {
+		.user = c, .prompt_tokens = c->prompt_tokens, .output_tokens = c->target, .adapter = a->adapter
+	};
+	uint64_t *hashes = chain_of(a, buf_span(prompt), &rq.hash_count);
+	rq.hashes = hashes;
+	r = !hashes ? -PS_ENOMEM : engine_submit(m->engine, &rq, mock_engine_now(m), &c->job);
 	free(hashes);
 	prompt->end = prompt->at + before;
 	return r;
@@ -204,6 +209,24 @@ void exchange_handle(struct mock *m, const struct api *api, struct httpd_request
 	ask_done(&a);
 	models_note_loras(m);
 	mock_pump(m);
+}
+
+void exchange_tell_cached(struct mock *m, struct httpd_request *rq)
+{
+	struct ask a = { .mock = m, .max_tokens = -1, .n = 1 };
+	uint64_t *hashes = NULL;
+	uint32_t n = 0;
+	mock_pump(m);
+	if (load_body(&a, rq) && api_chat.read(&a) && !(hashes = chain_of(&a, buf_span(&a.prompts[0].text), &n)))
+		(void)ask_added(&a, -PS_ENOMEM);
+	if (hashes)
+		answer_json(rq, json_pack("{s:I, s:I}", "prompt_tokens",
+					  (json_int_t)text_tokens(buf_len(&a.prompts[0].text)), "cached_tokens",
+					  (json_int_t)engine_prefix_match(m->engine, hashes, n) * m->block_tokens));
+	else
+		answer_refusal(rq, &a.refusal);
+	free(hashes);
+	ask_done(&a);
 }
 
 void exchanges_end(struct mock *m)

@@ -185,6 +185,9 @@ extern const struct api api_chat, api_completions, api_embeddings, api_responses
 
 /* Reads, checks, submits; answers at once when something is wrong. `fault` may be NULL. */
 void exchange_handle(struct mock *m, const struct api *api, struct httpd_request *rq, const struct fault *fault);
+/* Answers how much of a chat's prompt is cached now, without running it: what a test of prefix residency compares to.
+ */
+void exchange_tell_cached(struct mock *m, struct httpd_request *rq);
 /* Takes its jobs out of the engine and frees it; its request must be over. */
 void exchange_free(struct exchange *x);
 void exchange_abort_jobs(struct exchange *x);

@@ -35,8 +35,6 @@ struct mock *mock_start(struct loop *l, const struct mock_options *options, stru
 void mock_free(struct mock *m);
 /* The address it listens at. */
 const struct address *mock_address(const struct mock *m);
-/* The state of its engine now. The loop's thread. */
-void mock_engine_metrics(const struct mock *m, struct engine_metrics *ret);
 /* What --fault takes, a line each, for a help text. */
 const char *mock_faults_help(void);
 

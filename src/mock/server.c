@@ -135,6 +135,7 @@ static const struct route {
 	{ "GET", "/load", FAULT_ON_HEALTH, load, NULL },
 	{ "GET", "/metrics", FAULT_ON_METRICS, metrics, NULL },
 	{ "POST", "/reset_prefix_cache", FAULT_ON_ALL, reset_prefix_cache, NULL },
+	{ "POST", "/mock/cached", FAULT_ON_ALL, exchange_tell_cached, NULL },
 	{ "GET", "/mock/faults", FAULT_ON_ALL, faults_get, NULL },
 	{ "PUT", "/mock/faults", FAULT_ON_ALL, faults_put, NULL },
 };
@@ -303,11 +304,6 @@ void mock_free(struct mock *m)
 const struct address *mock_address(const struct mock *m)
 {
 	return httpd_address(m->httpd);
-}
-
-void mock_engine_metrics(const struct mock *m, struct engine_metrics *ret)
-{
-	engine_metrics(m->engine, ret);
 }
 
 const char *mock_faults_help(void)

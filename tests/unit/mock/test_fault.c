@@ -52,8 +52,8 @@ static void nonsense_is_refused_with_what_was_wanted(void **state)
 		const char *spec, *says;
 	} rows[] = {
 		{ "", "no fault is called '': there are refuse, hang, stop" },
-		{ "stopp",
-		  "no fault is called 'stopp': there are refuse, hang, stop, cut, reset, garbage, badstatus, cl-te, "
+		{ "halt",
+		  "no fault is called 'halt': there are refuse, hang, stop, cut, reset, garbage, badstatus, cl-te, "
 		  "short, long, drip, half-close, status, metrics" },
 		{ "stop=1", "'stop' takes no value" },
 		{ "status", "'status' wants a number from 400 to 599, not ''" },

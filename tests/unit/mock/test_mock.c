@@ -344,6 +344,10 @@ static void the_next_turn_finds_the_last_in_the_cache(void **state)
 	double cached = cached_tokens(s, "tiny", said, "");
 	assert_true(cached > prompt + 200 - 32);
 	assert_true(cached <= prompt + 200);
+	const char *told = post(s, "/mock/cached", CHAT "}");
+	assert_true(number_after(told, "\"prompt_tokens\":") == prompt);
+	assert_true(number_after(told, "\"cached_tokens\":") == (int)prompt / 16 * 16);
+	assert_non_null(strstr(post(s, "/mock/cached", "{\"model\":\"nope\"}"), "HTTP/1.1 404"));
 	/* Neither an adapter nor a salt sees what others left, but each sees its own. */
 	assert_true(cached_tokens(s, "lora-a", said, "") == 0);
 	assert_true(cached_tokens(s, "lora-a", said, "") > 200);
