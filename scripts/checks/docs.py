@@ -19,7 +19,7 @@ STOP = re.compile(r"`(src/[\w/]+\.[ch]):([A-Za-z_]\w*)`")
 
 
 def spelling(root):
-    names = tree.files(root, DOCS, r"^(src|tests|bench|scripts|man)/.*\.(c|h|def|py|1)$", r"^(Makefile|scripts/[\w-]+)$")
+    names = tree.files(root, DOCS, r"^(src|bench|scripts|man)/.*\.(c|h|def|py|1)$", r"^(Makefile|scripts/[\w-]+)$")
     if names:
         _, out = tree.run(["codespell", "--ignore-words-list", IGNORED, *names], root)
         yield from (line for line in out.split("\n") if "==>" in line)
