@@ -281,27 +281,32 @@ static size_t data_run(struct h1_chunked *c, char *to, const char *from, size_t 
 	return n;
 }
 
+/* Whatever comes next: returns how many octets were taken and adds what of them is payload, now at `to`. */
+static ptrdiff_t run(struct h1_chunked *c, char *to, char *from, size_t n, size_t *payload, struct buf *trailers,
+		     struct err *e)
+{
+	if (c->state == DATA) {
+		size_t k = data_run(c, to, from, n);
+		*payload += k;
+		return (ptrdiff_t)k;
+	}
+	if (c->state >= TRAILER && c->state <= TRAILER_LF)
+		return trailer_run(c, span_of(from, n), trailers, e);
+	uint8_t was = c->state;
+	c->state = (uint8_t)step(c, *from);
+	return c->state == FAULT ? fault(c, PS_EBADHTTP, why_fault(was), e) : 1;
+}
+
 ptrdiff_t h1_chunked_decode(struct h1_chunked *c, char *p, size_t n, size_t *ret_payload, struct buf *trailers,
 			    struct err *e)
 {
 	size_t i = 0, payload = 0;
-	while (i < n && c->state != DONE) {
-		if (c->state == DATA) {
-			size_t k = data_run(c, p + payload, p + i, n - i);
-			payload += k;
-			i += k;
-		} else if (c->state >= TRAILER && c->state <= TRAILER_LF) {
-			ptrdiff_t k = trailer_run(c, span_of(p + i, n - i), trailers, e);
-			if (k < 0)
-				return k;
-			i += (size_t)k;
-		} else {
-			uint8_t was = c->state;
-			c->state = (uint8_t)step(c, p[i++]);
-			if (c->state == FAULT)
-				return fault(c, PS_EBADHTTP, why_fault(was), e);
-		}
+	ptrdiff_t k = 0;
+	for (; i < n && c->state != DONE; i += (size_t)k) {
+		k = run(c, p + payload, p + i, n - i, &payload, trailers, e);
+		if (k < 0)
+			break;
 	}
 	*ret_payload = payload;
-	return (ptrdiff_t)i;
+	return k < 0 ? k : (ptrdiff_t)i;
 }

@@ -132,7 +132,8 @@ void h1_chunked_init(struct h1_chunked *c, const struct h1_limits *limits, bool 
  * (all n, unless the body ended before), *ret_payload how many payload bytes now stand at p. Trailer fields are added
  * to `trailers` as a block of "name: value\r\n" lines, checked and without forbidden ones (RFC 9110 §6.5.1); NULL drops
  * them. The block is complete, and may be touched, once the body is done. -PS_EBADHTTP, -PS_EHEADTOOBIG (trailers),
- * -PS_ENOMEM; for answers -PS_EUPPROTO in place of the first two. After an error the decoder is of no more use. */
+ * -PS_ENOMEM; for answers -PS_EUPPROTO in place of the first two. Then too *ret_payload is set: what came before the
+ * fault is sound and can be passed on; the decoder is of no more use. */
 ptrdiff_t h1_chunked_decode(struct h1_chunked *c, char *p, size_t n, size_t *ret_payload, struct buf *trailers,
 			    struct err *e) MUST_CHECK;
 bool h1_chunked_done(const struct h1_chunked *c);

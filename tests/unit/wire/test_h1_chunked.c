@@ -34,11 +34,9 @@ static void decode(struct outcome *o, struct span text, size_t first, size_t res
 		assert_non_null(p);
 		memcpy(p, text.p + at, n);
 		ptrdiff_t r = h1_chunked_decode(&c, p, n, &payload, &o->trailers, NULL);
-		if (r >= 0) {
-			assert_true(r == (ptrdiff_t)n || h1_chunked_done(&c));
-			assert_int_equal(buf_add(&o->payload, span_of(p, payload)), 0);
-			o->used += (size_t)r;
-		}
+		assert_true(r < 0 || r == (ptrdiff_t)n || h1_chunked_done(&c));
+		assert_int_equal(buf_add(&o->payload, span_of(p, payload)), 0);
+		o->used += r < 0 ? 0 : (size_t)r;
 		free(p);
 		if (r < 0) {
 			o->code = (int)r;
@@ -242,6 +240,20 @@ static void an_answers_faults_are_the_replicas(void **state)
 	assert_int_equal(h1_chunked_decode(&c, p, 2, &payload, NULL, &e), -PS_EUPPROTO);
 }
 
+static void what_came_before_a_fault_is_not_lost(void **state)
+{
+	(void)state;
+	struct h1_limits limits = h1_limits_default();
+	struct span t = SPAN("5\r\nhello\r\n2\r\n, \r\n3\r\nyou!\r\n0\r\n\r\n");
+	for (size_t cut = 0; cut <= t.n; cut++) {
+		struct outcome o;
+		decode(&o, t, cut, cut ? t.n : 1, &limits);
+		assert_int_equal(o.code, -PS_EBADHTTP);
+		assert_true(span_eq(buf_span(&o.payload), SPAN("hello, you")));
+		outcome_free(&o);
+	}
+}
+
 static void the_largest_chunk_is_what_a_signed_reader_can_hold(void **state)
 {
 	(void)state;
@@ -282,6 +294,7 @@ int main(void)
 		cmocka_unit_test(what_could_be_read_in_two_ways_is_refused),
 		cmocka_unit_test(extensions_and_trailers_are_bounded),
 		cmocka_unit_test(an_answers_faults_are_the_replicas),
+		cmocka_unit_test(what_came_before_a_fault_is_not_lost),
 		cmocka_unit_test(the_largest_chunk_is_what_a_signed_reader_can_hold),
 		cmocka_unit_test(trailers_may_be_dropped_or_too_many_for_their_buffer),
 	};
