@@ -305,6 +305,20 @@ static int content_begin(struct openai_scan *s, const struct rule *r, enum scan_
 	return marks[r->arg] ? put_mark(s, (enum mark)marks[r->arg]) : 0;
 }
 
+static int stretched_value(struct openai_scan *s, const struct rule *r, uint64_t hash)
+{
+	(void)r;
+	s->facts.text_bytes += s->value->bytes;
+	return put_stretched(s, hash, s->value->bytes);
+}
+
+/* Outputs and arguments of some tools (Responses) are objects. */
+static int content_value(struct openai_scan *s, const struct rule *r, uint64_t hash)
+{
+	int res = content_begin(s, r, SCAN_OBJECT);
+	return res < 0 ? res : stretched_value(s, r, hash);
+}
+
 static int calls_begin(struct openai_scan *s, const struct rule *r, enum scan_event ev)
 {
 	(void)r, (void)ev;
@@ -370,13 +384,6 @@ static int media_value(struct openai_scan *s, const struct rule *r, uint64_t has
 	return 0;
 }
 
-static int stretched_value(struct openai_scan *s, const struct rule *r, uint64_t hash)
-{
-	(void)r;
-	s->facts.text_bytes += s->value->bytes;
-	return put_stretched(s, hash, s->value->bytes);
-}
-
 /* ---- prompts: a text, token ids, or a list of either; the chain is of the first ---- */
 
 static void prompt_open(struct openai_scan *s, bool first, uint64_t kind)
@@ -408,8 +415,16 @@ static int item_begin(struct openai_scan *s, const struct rule *r, enum scan_eve
 	(void)r;
 	uint32_t items = frame_top(s)->items;
 	s->facts.prompts = items;
-	prompt_open(s, items == 1, ev == SCAN_STRING ? KIND_TEXT : KIND_TOKENS);
+	prompt_open(s, items == 1, ev == SCAN_ARRAY ? KIND_TOKENS : KIND_TEXT);
 	return one_kind(s, ev);
+}
+
+static int item_value(struct openai_scan *s, const struct rule *r, uint64_t hash)
+{
+	int res = item_begin(s, r, SCAN_OBJECT);
+	if (res == 0)
+		res = stretched_value(s, r, hash);
+	return res < 0 ? res : section_end(s, r);
 }
 
 static int put_token(struct openai_scan *s, struct span t)
@@ -454,7 +469,7 @@ const struct act_ops acts[ACT_COUNT] = {
 	[ACT_MESSAGE] = { .begin = message_begin, .end = message_end },
 	[ACT_ROLE] = { .begin = role_begin, .text = role_text, .end = role_end },
 	[ACT_NAME] = { .value = name_value },
-	[ACT_CONTENT] = { .begin = content_begin, .text = text },
+	[ACT_CONTENT] = { .begin = content_begin, .text = text, .value = content_value },
 	[ACT_CALLS] = { .begin = calls_begin },
 	[ACT_FUNCTION] = { .begin = function_begin, .end = function_end },
 	[ACT_PART] = { .begin = part_begin, .text = text, .end = part_end },
@@ -464,6 +479,10 @@ const struct act_ops acts[ACT_COUNT] = {
 	[ACT_VALUE] = { .value = stretched_value },
 	[ACT_MEDIA] = { .value = media_value },
 	[ACT_PROMPT] = { .begin = prompt_begin, .text = text, .end = section_end },
-	[ACT_PROMPT_ITEM] = { .begin = item_begin, .text = text, .end = section_end, .scalar = item_scalar },
+	[ACT_PROMPT_ITEM] = { .begin = item_begin,
+			      .text = text,
+			      .end = section_end,
+			      .scalar = item_scalar,
+			      .value = item_value },
 	[ACT_TOKEN] = { .scalar = token_scalar },
 };

@@ -122,7 +122,7 @@ static int on_value(struct openai_scan *s, enum scan_event ev, struct span text)
 	if (number_too_long)
 		return facts_bad_field(s, "the number is too long");
 	const struct act_ops *a = &acts[r->act];
-	if (a->value && ev != SCAN_NULL && !(a->text && ev == SCAN_STRING))
+	if (a->value && ev != SCAN_NULL && (!a->text || ev == SCAN_OBJECT))
 		return value_begin(s, r, ev, text);
 	if (ev != SCAN_STRING && ev != SCAN_OBJECT && ev != SCAN_ARRAY)
 		return a->scalar ? a->scalar(s, r, ev, text) : 0;

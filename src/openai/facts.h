@@ -64,6 +64,7 @@ enum node {
 	NODE_INNER_PARTS,
 	NODE_INNER_PART,
 	NODE_PROMPTS,
+	NODE_INPUTS,
 	NODE_TOKENS,
 	NODE_COUNT
 };
@@ -141,13 +142,14 @@ struct openai_scan {
 	char user[USER_MAX];
 };
 
-/* One act. All but `value` may be NULL; results: 0 or an error. */
+/* One act. Each may be NULL; results: 0 or an error. */
 struct act_ops {
 	int (*begin)(struct openai_scan *s, const struct rule *r, enum scan_event ev); /* string, object or array */
 	int (*text)(struct openai_scan *s, const struct rule *r, struct span text);    /* of a string */
 	int (*end)(struct openai_scan *s, const struct rule *r);		       /* of string, object or array */
 	int (*scalar)(struct openai_scan *s, const struct rule *r, enum scan_event ev, struct span text);
-	int (*value)(struct openai_scan *s, const struct rule *r, uint64_t hash); /* not NULL: any value, by its hash */
+	int (*value)(struct openai_scan *s, const struct rule *r,
+		     uint64_t hash); /* any value, by its hash; with `text`: objects */
 };
 extern const struct act_ops acts[ACT_COUNT];
 

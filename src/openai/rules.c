@@ -28,7 +28,7 @@ static const struct rule top[] = {
 	{ SPAN("messages"), CHAT | MSGS | EMBED, ARR | NUL, ACT_MESSAGES, NODE_MESSAGES, 0 },
 	{ SPAN("input"), RESP, STR | ARR | NUL, ACT_MESSAGES, NODE_MESSAGES, 0 },
 	{ SPAN("prompt"), LEGACY, STR | ARR | NUL, ACT_PROMPT, NODE_PROMPTS, 0 },
-	{ SPAN("input"), EMBED, STR | ARR | NUL, ACT_PROMPT, NODE_PROMPTS, 0 },
+	{ SPAN("input"), EMBED, STR | ARR | NUL, ACT_PROMPT, NODE_INPUTS, 0 },
 	{ SPAN("tools"), CHAT | RESP | MSGS, ARR | NUL, ACT_TOOLS, NODE_TOOLS, SECTION_TOOLS },
 	{ SPAN("functions"), CHAT, ARR | NUL, ACT_TOOLS, NODE_TOOLS, SECTION_FUNCTIONS },
 	{ SPAN("instructions"), RESP, STR | ARR | NUL, ACT_SYSTEM, NODE_PARTS, 0 },
@@ -71,9 +71,9 @@ static const struct rule message[] = {
 	{ SPAN("reasoning_content"), CHAT, STR | NUL, ACT_CONTENT, NODE_NONE, HELD_REASONING },
 	{ SPAN("reasoning"), CHAT, STR | NUL, ACT_CONTENT, NODE_NONE, HELD_REASONING },
 	{ SPAN("refusal"), CHAT, STR | NUL, ACT_CONTENT, NODE_NONE, HELD_REASONING },
-	{ SPAN("arguments"), RESP, STR | NUL, ACT_CONTENT, NODE_NONE, HELD_CALLS },
-	{ SPAN("input"), RESP, STR | NUL, ACT_CONTENT, NODE_NONE, HELD_CALLS },
-	{ SPAN("output"), RESP, STR | ARR | NUL, ACT_CONTENT, NODE_PARTS, HELD_CONTENT },
+	{ SPAN("arguments"), RESP, STR | OBJ | NUL, ACT_CONTENT, NODE_NONE, HELD_CALLS },
+	{ SPAN("input"), RESP, STR | OBJ | NUL, ACT_CONTENT, NODE_NONE, HELD_CALLS },
+	{ SPAN("output"), RESP, STR | ARR | OBJ | NUL, ACT_CONTENT, NODE_PARTS, HELD_CONTENT },
 };
 
 static const struct rule calls[] = {
@@ -125,6 +125,11 @@ static const struct rule prompts[] = {
 	{ SPAN_NONE, ALL, STR | NUM | ARR, ACT_PROMPT_ITEM, NODE_TOKENS, 0 },
 };
 
+/* Embeddings of more than text: SGLang takes {"text":…,"image":…}. */
+static const struct rule inputs[] = {
+	{ SPAN_NONE, ALL, STR | NUM | ARR | OBJ, ACT_PROMPT_ITEM, NODE_TOKENS, 0 },
+};
+
 static const struct rule tokens[] = {
 	{ SPAN_NONE, ALL, NUM, ACT_TOKEN, NODE_NONE, 0 },
 };
@@ -151,6 +156,7 @@ static const struct {
 	[NODE_INNER_PARTS] = NODE(inner_parts),
 	[NODE_INNER_PART] = NODE(inner_part),
 	[NODE_PROMPTS] = NODE(prompts),
+	[NODE_INPUTS] = NODE(inputs),
 	[NODE_TOKENS] = NODE(tokens),
 };
 

@@ -98,7 +98,13 @@ static const struct {
 	{ EMBED, "{\"model\":\"m\",\"input\":\"hello\"}", "m text=5" },
 	{ EMBED, "{\"model\":\"m\",\"input\":[\"a\",\"b\"],\"max_tokens\":7}", "m prompts=2 text=2" },
 	{ EMBED, "{\"model\":\"m\",\"input\":[[7],[8]]}", "m prompts=2 ids=2" },
+	{ EMBED, "{\"model\":\"m\",\"input\":[{\"text\":\"ab\"},{\"image\":\"c\"}]}", "m prompts=2 text=12" },
 	/* responses */
+	{ RESP,
+	  "{\"model\":\"m\",\"input\":[{\"type\":\"computer_call_output\",\"output\":{\"a\":\"b\"}},{\"type\":"
+	  "\"reasoning\",\"summary\":[],"
+	  "\"content\":null},{\"type\":\"shell_call_output\",\"output\":[{\"stdout\":\"x\"}]}]}",
+	  "m text=2" },
 	{ RESP,
 	  "{\"model\":\"m\",\"input\":\"hello\",\"instructions\":\"be kind\",\"max_output_tokens\":9,\"max_tokens\":5}",
 	  "m max=9 text=12" },
