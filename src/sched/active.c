@@ -3,7 +3,7 @@
  * nothing else is known. */
 #include "sched/plugin.h"
 
-static void score(const struct view *v, float *score, float *trust)
+static bool score(const struct view *v, float *score, float *trust)
 {
 	float max = 0;
 	for (uint32_t i = 0; i < v->n; i++)
@@ -12,6 +12,7 @@ static void score(const struct view *v, float *score, float *trust)
 		score[i] = max > 0 ? (max - v->in_flight[i]) / max : 1;
 		trust[i] = 1;
 	}
+	return true;
 }
 
 const struct scorer scorer_active = { "active-request-scorer", score };

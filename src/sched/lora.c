@@ -17,13 +17,14 @@ static float affinity(const struct view *v, uint32_t i)
 	return m && slot_set_has(&m->lora_waiting, v->slot[i]) ? WAITING : FULL;
 }
 
-static void score(const struct view *v, float *score, float *trust)
+static bool score(const struct view *v, float *score, float *trust)
 {
-	bool asked = v->facts->adapter.n > 0;
-	for (uint32_t i = 0; i < v->n; i++) {
-		score[i] = asked ? affinity(v, i) : 0;
-		trust[i] = asked ? v->lora_trust[i] : 0;
-	}
+	if (v->facts->adapter.n == 0)
+		return false;
+	memcpy(trust, v->lora_trust, v->n * sizeof *trust);
+	for (uint32_t i = 0; i < v->n; i++)
+		score[i] = affinity(v, i);
+	return true;
 }
 
 const struct scorer scorer_lora = { "lora-affinity-scorer", score };

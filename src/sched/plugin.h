@@ -32,9 +32,10 @@ struct scorer {
 	/* The reference picker's name for it, where it has one. */
 	const char *name;
 	/* Fills score[0..n-1] with 0 (bad) to 1 (good) and trust[0..n-1] with 0 (no idea) to 1 (known); where trust is
-	 * 0 the score is not read. Better by its own measure must never score less. One call per pick; no state, no
-	 * allocation; under the pool's lock. */
-	void (*score)(const struct view *v, float *score, float *trust);
+	 * 0 the score is not read. False: it has nothing to say on such a request, and the arrays are not read. Better
+	 * by its own measure must never score less. One call per pick; no state, no allocation; under the pool's lock.
+	 */
+	bool (*score)(const struct view *v, float *score, float *trust);
 };
 
 #define SCHED_PLUGIN(id) extern const struct scorer scorer_##id;

@@ -3,19 +3,22 @@
  * made before it was taken. */
 #include "sched/plugin.h"
 
-static void score(const struct view *v, float *score, float *trust)
+static bool score(const struct view *v, float *score, float *trust)
 {
 	uint32_t total = v->facts->chain_len;
+	if (total == 0 || !v->hits)
+		return false;
 	for (uint32_t i = 0; i < v->n; i++) {
 		score[i] = 0;
-		trust[i] = total ? 1 : 0;
+		trust[i] = 1;
 	}
-	for (uint32_t i = 0; total && v->hits && i < v->hits->n; i++) {
-		uint16_t place = v->place[v->hits->slot[i]];
+	float share = 1 / (float)total;
+	for (uint32_t i = 0; i < v->hits->n; i++) {
+		uint32_t place = v->place[v->hits->slot[i]], blocks = v->hits->blocks[i];
 		if (place)
-			score[place - 1] = (float)(v->hits->blocks[i] < total ? v->hits->blocks[i] : total) /
-					   (float)total;
+			score[place - 1] = blocks < total ? (float)blocks * share : 1;
 	}
+	return true;
 }
 
 const struct scorer scorer_prefix = { "prefix-cache-scorer", score };

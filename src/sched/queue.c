@@ -3,10 +3,11 @@
  * scrape. */
 #include "sched/plugin.h"
 
-static void score(const struct view *v, float *score, float *trust)
+static bool score(const struct view *v, float *score, float *trust)
 {
 	memcpy(trust, v->queued_trust, v->n * sizeof *trust);
 	score_min_max(v, v->queued, trust, score);
+	return true;
 }
 
 const struct scorer scorer_queue = { "queue-scorer", score };

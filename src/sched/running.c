@@ -3,10 +3,11 @@
  * replica. */
 #include "sched/plugin.h"
 
-static void score(const struct view *v, float *score, float *trust)
+static bool score(const struct view *v, float *score, float *trust)
 {
 	memcpy(trust, v->queued_trust, v->n * sizeof *trust);
 	score_min_max(v, v->running, trust, score);
+	return true;
 }
 
 const struct scorer scorer_running = { "running-requests-size-scorer", score };

@@ -33,6 +33,7 @@ struct sched {
 	float weight[SCORERS]; /* 0: not in the profile */
 	struct view view;
 	uint16_t slots[POOL_REPLICAS_MAX];
+	bool applies[SCORERS]; /* to the request of this pick */
 	float score[SCORERS][POOL_REPLICAS_MAX];
 	float trust[POOL_REPLICAS_MAX];
 	float total[POOL_REPLICAS_MAX];
@@ -89,21 +90,37 @@ void sched_free(struct sched *s)
 	free(s);
 }
 
-/* Adds one scorer's weighted scores to the totals, the unknown replaced by the mean of the known. */
-static void add_scores(struct sched *s, int scorer)
+static bool all_known(const struct sched *s)
 {
-	uint32_t n = s->view.n;
-	float *score = s->score[scorer], *trust = s->trust, known = 0, sum = 0;
-	scorers[scorer]->score(&s->view, score, trust);
-	for (uint32_t i = 0; i < n; i++) {
-		known += trust[i];
-		sum += trust[i] > 0 ? trust[i] * score[i] : 0;
+	uint32_t known = 0;
+	for (uint32_t i = 0; i < s->view.n; i++)
+		known += s->trust[i] >= 1;
+	return known == s->view.n;
+}
+
+/* Puts the mean of what is known in the place of what is not. */
+static void fill_in(struct sched *s, float *score)
+{
+	float known = 0, sum = 0;
+	for (uint32_t i = 0; i < s->view.n; i++) {
+		known += s->trust[i];
+		sum += s->trust[i] > 0 ? s->trust[i] * score[i] : 0;
 	}
 	float mean = known > 0 ? sum / known : 0;
-	for (uint32_t i = 0; i < n; i++) {
-		score[i] = trust[i] > 0 ? trust[i] * score[i] + (1 - trust[i]) * mean : mean;
-		s->total[i] += s->weight[scorer] * score[i];
-	}
+	for (uint32_t i = 0; i < s->view.n; i++)
+		score[i] = s->trust[i] > 0 ? s->trust[i] * score[i] + (1 - s->trust[i]) * mean : mean;
+}
+
+static void add_scores(struct sched *s, int scorer)
+{
+	float *score = s->score[scorer], weight = s->weight[scorer];
+	s->applies[scorer] = scorers[scorer]->score(&s->view, score, s->trust);
+	if (!s->applies[scorer])
+		return;
+	if (!all_known(s)) /* sums of floats are slow, and rarely needed */
+		fill_in(s, score);
+	for (uint32_t i = 0; i < s->view.n; i++)
+		s->total[i] += weight * score[i];
 }
 
 static void score_all(struct sched *s)
@@ -146,7 +163,7 @@ static uint32_t blocks_at(const struct prefix_hits *hits, uint32_t slot)
 static void give_reasons(const struct sched *s, uint32_t row, struct decision *ret)
 {
 	for (int i = 0; i < SCORERS; i++)
-		if (s->weight[i] > 0)
+		if (s->weight[i] > 0 && s->applies[i])
 			ret->reasons[ret->reason_count++] = (struct reason){ (uint8_t)i,
 									     (uint8_t)lrintf(s->score[i][row] * 255) };
 }

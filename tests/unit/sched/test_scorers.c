@@ -124,7 +124,7 @@ static void check_row(const struct scorer_row *row)
 	v.hits = &hits;
 	v.adapter = lora ? pool_model_find_locked(p, f.adapter) : NULL;
 	view_gather(&v, p, pool_replicas_locked(p, &used), slots, row->n, T0 + row->age);
-	row->scorer->score(&v, score, trust);
+	assert_true(row->scorer->score(&v, score, trust));
 	for (uint32_t i = 0; i < row->n; i++) {
 		float got = trust[i] > 0 ? score[i] : UNKNOWN;
 		if (fabsf(got - row->want[i]) > 1e-6f)
@@ -139,6 +139,17 @@ static void every_scorer_keeps_its_table(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		check_row(&rows[i]);
+}
+
+static void prefixes_and_adapters_say_nothing_of_requests_without(void **state)
+{
+	(void)state;
+	static struct view v;
+	static float score[1], trust[1];
+	struct facts f = { 0 };
+	v.facts = &f;
+	assert_false(scorer_prefix.score(&v, score, trust));
+	assert_false(scorer_lora.score(&v, score, trust));
 }
 
 static void names_are_the_reference_pickers(void **state)
@@ -180,6 +191,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_scorer_keeps_its_table),
+		cmocka_unit_test(prefixes_and_adapters_say_nothing_of_requests_without),
 		cmocka_unit_test(names_are_the_reference_pickers),
 		cmocka_unit_test(a_wrong_profile_is_refused_with_its_reason),
 	};
