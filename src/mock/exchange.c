@@ -177,7 +177,7 @@ static void on_drain(struct httpd_request *rq)
 /* False: nothing was submitted, and a says why. */
 static bool begin(struct ask *a, const struct api *api, struct httpd_request *rq, const struct fault *fault)
 {
-	if (a->prompt_count * (size_t)a->n > CHOICES_MAX)
+	if (a->n > CHOICES_MAX || a->prompt_count * (size_t)a->n > CHOICES_MAX)
 		return ask_refuse(a, 400, "BadRequestError", "n", "at most %d answers are given at a time",
 				  CHOICES_MAX);
 	struct exchange *x = exchange_new(a, api, rq);
