@@ -33,6 +33,7 @@
 
 /* After a hand-over streams run to their end; a day is the bound that every process needs. */
 #define HANDOVER_DRAIN_NS (24 * 3600 * NS_PER_S)
+enum { LISTEN_TEXT_MAX = 1024 /* of the log line "ready" */ };
 #define LOG_OPEN_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC)
 
 enum phase {
@@ -129,16 +130,26 @@ static void remove_pid_file(const struct serve *sv)
 	fclose(f);
 }
 
+/* Addresses that do not fit the line are in /debug/config. */
 static void log_ready(const struct serve *sv)
 {
 	const struct snapshot *s = control_snapshot(sv->control);
-	char admin[ADDRESS_TEXT_MAX];
-	address_format(admin_address(sv->admin), admin);
+	char text[ADDRESS_TEXT_MAX];
+	struct buf listen;
+	struct log_line line = log_begin(LOG_INFO, "ready");
+	if (!line.b)
+		return;
+	buf_init(&listen, LISTEN_TEXT_MAX);
 	for (uint32_t i = 0; i < s->listener_count; i++) {
-		char listen[ADDRESS_TEXT_MAX];
-		address_format(&s->listeners[i].address, listen);
-		log_event(LOG_INFO, "ready", "listen", listen, "admin", admin, "version", PENSTOCK_VERSION, NULL);
+		address_format(&s->listeners[i].address, text);
+		(void)buf_printf(&listen, "%s%s", i ? "," : "", text);
 	}
+	log_str(&line, "listen", buf_span(&listen));
+	address_format(admin_address(sv->admin), text);
+	log_str(&line, "admin", span_str(text));
+	log_str(&line, "version", SPAN(PENSTOCK_VERSION));
+	log_end(&line);
+	buf_free(&listen);
 }
 
 /* Control's thread, once: workers listen, the first configuration is in force, its names have been asked. */
@@ -214,7 +225,9 @@ static int listen_at(struct serve *sv, uint32_t number, struct err *e)
 		if (socket_address(fd, &at) < 0 || proxy_listen(to, number, fd, e) < 0)
 			return -PS_EIO;
 	}
-	if (n == 0 && socket_try(&at, e) < 0) /* sharing it with a stranger of the same user would go unnoticed */
+	/* Sharing it with a stranger of the same user would go unnoticed; with the process before this one it is meant.
+	 */
+	if (n == 0 && sv->inherited.ready_fd < 0 && socket_try(&at, e) < 0)
 		return -PS_EIO;
 	for (; n < sv->worker_count; n++) {
 		fd = socket_bind(&at, e);

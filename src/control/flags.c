@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 /* Longer words are not compared with known flags. */
-enum { NEAR_WORD_MAX = 40, NEAR_DISTANCE_MAX = 3 };
+enum { NEAR_WORD_MAX = 40, NEAR_DISTANCE_MAX = 2 };
 
 static const char *const words_log_format[] = { [LOG_LOGFMT] = "logfmt", [LOG_JSON] = "json", NULL };
 static const char *const words_log_level[] = {
@@ -180,26 +180,18 @@ static unsigned distance(struct span a, struct span b)
 	return line[a.n % 3][b.n];
 }
 
-static const char *nearer(struct span word, const char *candidate, unsigned *best, const char *so_far)
-{
-	unsigned d = distance(word, span_str(candidate));
-	if (d >= *best)
-		return so_far;
-	*best = d;
-	return candidate;
-}
-
 static const char *nearest(struct span word)
 {
-	size_t n;
 	unsigned best = NEAR_DISTANCE_MAX + 1;
 	const char *found = NULL;
-	const struct option_row *options = option_rows(&n);
-	for (unsigned i = 0; i < ROW_COUNT; i++)
-		found = nearer(word, rows[i].name, &best, found);
-	for (size_t i = 0; i < n; i++)
-		found = nearer(word, options[i].flag, &best, found);
-	return found;
+	for (unsigned i = 0; i < ROW_COUNT; i++) {
+		unsigned d = distance(word, span_str(rows[i].name));
+		if (d < best) {
+			best = d;
+			found = rows[i].name;
+		}
+	}
+	return found ? found : option_near_flag(word);
 }
 
 static const struct flag_row *row_find(struct span name, bool is_letter)

@@ -62,18 +62,6 @@ static struct pool_policy pool_policy_of(const struct config_pool_options *o)
 	};
 }
 
-struct listener_policy listener_policy_default(void)
-{
-	struct config_listener_options o = config_listener_options_default();
-	return listener_policy_of(&o);
-}
-
-struct pool_policy pool_policy_default(void)
-{
-	struct config_pool_options o = config_pool_options_default();
-	return pool_policy_of(&o);
-}
-
 /* ---- compiling ---- */
 
 static void listener_compile(struct snapshot_listener *l, const struct config *c, uint32_t number)

@@ -106,9 +106,6 @@ unsigned snapshot_refs(const struct snapshot *s);
  * listeners may share a port and be told apart by hostname. UINT32_MAX: none, so no route matches. Any thread. */
 uint32_t snapshot_route_listener(const struct snapshot *s, uint32_t listener, struct span host);
 
-struct listener_policy listener_policy_default(void);
-struct pool_policy pool_policy_default(void);
-
 /* After the facts: which pool, and under which name the model is asked for there. `rewritten` is empty when the name
  * stays. 0, -PS_ENOMODEL or -PS_ENOREPLICA. */
 struct model_route {

@@ -112,11 +112,12 @@ static void policies_reach_listeners_and_pools(void **state)
 	assert_int_equal(address_port(&s->listeners[0].address), 8080);
 	assert_int_equal(s->listeners[0].policy.head_timeout_ns, 3 * NS_PER_S);
 	assert_int_equal(s->listeners[0].policy.half_close, HALF_CLOSE_TOLERATE);
-	assert_int_equal(s->listeners[0].policy.limits.fields, listener_policy_default().limits.fields);
+	assert_int_equal(s->listeners[0].policy.limits.fields, config_listener_options_default().fields);
 	assert_int_equal(s->pool_count, 2);
 	assert_string_equal(s->pools[w->a].name, "default/a");
 	assert_int_equal(s->pools[w->a].policy.first_byte_timeout_ns, 7 * NS_PER_S);
-	assert_int_equal(s->pools[w->b].policy.first_byte_timeout_ns, pool_policy_default().first_byte_timeout_ns);
+	assert_int_equal(s->pools[w->b].policy.first_byte_timeout_ns,
+			 config_pool_options_default().first_byte_timeout_ns);
 }
 
 static void hosts_choose_among_listeners_of_one_socket(void **state)
