@@ -87,35 +87,44 @@ static int finish(struct loading *l, struct config_errors *errors)
 	return l->no_memory ? -PS_ENOMEM : l->report->count ? -PS_ECONFIG : 0;
 }
 
+static struct config *config_new(void)
+{
+	struct config *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	atomic_init(&c->refs, 1);
+	arena_init(&c->arena, CONFIG_ARENA_BYTES_MAX);
+	map_init(&c->by_name, CONFIG_OBJECTS_MAX);
+	return c;
+}
+
+static int load(struct loading *l, const struct config_source *sources, size_t n, struct config_errors *errors)
+{
+	report_init(l->report);
+	for (size_t i = 0; i < n && !l->no_memory; i++) {
+		l->report->source = (uint32_t)i;
+		load_source(l, &sources[i]);
+	}
+	int r = finish(l, errors);
+	report_free(l->report);
+	return r;
+}
+
 int config_load(const struct config_source *sources, size_t n, const struct config_base *base,
 		enum config_strictness how, struct config_errors *errors, struct config **ret)
 {
 	struct config_base defaults = config_base_default();
-	struct config *c = calloc(1, sizeof *c);
-	struct report *report = malloc(sizeof *report);
-	int r = -PS_ENOMEM;
-	if (c && report) {
-		atomic_init(&c->refs, 1);
-		arena_init(&c->arena, CONFIG_ARENA_BYTES_MAX);
-		map_init(&c->by_name, CONFIG_OBJECTS_MAX);
-		report_init(report);
-		struct loading l = { .config = c,
-				     .report = report,
-				     .base = base ? base : &defaults,
-				     .dangling_ok = how == CONFIG_LENIENT };
-		for (size_t i = 0; i < n && !l.no_memory; i++) {
-			report->source = (uint32_t)i;
-			load_source(&l, &sources[i]);
-		}
-		r = finish(&l, errors);
-		report_free(report);
-	}
-	free(report);
+	struct loading l = { .config = config_new(),
+			     .report = malloc(sizeof(struct report)),
+			     .base = base ? base : &defaults,
+			     .dangling_ok = how == CONFIG_LENIENT };
+	int r = l.config && l.report ? load(&l, sources, n, errors) : -PS_ENOMEM;
+	free(l.report);
 	if (r) {
-		config_unref(c);
+		config_unref(l.config);
 		return r;
 	}
-	*ret = c;
+	*ret = l.config;
 	return 0;
 }
 

@@ -40,7 +40,7 @@ static int dump_options(const struct config_policy *p, const char *group, int de
 	int r = buf_printf(out, "\n");
 	for (uint32_t i = 0; i < p->set_count && !r; i++) {
 		const struct option_row *row = p->sets[i].row;
-		if (strcmp(row->group, group))
+		if (strcmp(row->group, group) != 0)
 			continue;
 		(void)option_format(row, &p->listener, text);
 		r = buf_printf(out, "%*s%s: %s\n", depth * 2, "", row->name, text);

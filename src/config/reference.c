@@ -53,22 +53,30 @@ static int add_type(const struct field *f, struct buf *out)
 	return buf_printf(out, "%s", field_type_name(f->type));
 }
 
+static int add_option_values(const struct option_row *o, struct buf *out)
+{
+	if (*o->words)
+		return add_words(o->words, out);
+	if (*o->min)
+		return buf_printf(out, "`%s` to `%s`%s%s", o->min, o->max, *o->unit ? " " : "", o->unit);
+	return buf_printf(out, "%s", o->type == OPTION_BOOL ? "`true`, `false`" : "path");
+}
+
+static int reference_option(const struct option_row *o, const char *path, struct buf *out)
+{
+	int r = buf_printf(out, "| `%s.%s` | ", path, o->name);
+	r = r ? r : add_option_values(o, out);
+	return r ? r : buf_printf(out, " | `%s` | %s Flag `--%s`. |\n", o->initial, o->help, o->flag);
+}
+
 static int reference_options(enum option_scope scope, const char *group, const char *path, struct buf *out)
 {
 	size_t n;
 	const struct option_row *rows = option_rows(&n);
 	int r = 0;
-	for (size_t i = 0; i < n && !r; i++) {
-		const struct option_row *o = &rows[i];
-		if (o->scope != scope || strcmp(o->group, group))
-			continue;
-		r = buf_printf(out, "| `%s.%s` | ", path, o->name);
-		r = r		? r
-		    : *o->words ? add_words(o->words, out)
-		    : *o->min	? buf_printf(out, "`%s` to `%s`%s%s", o->min, o->max, *o->unit ? " " : "", o->unit)
-				: buf_printf(out, "%s", o->type == OPTION_BOOL ? "`true`, `false`" : "path");
-		r = r ? r : buf_printf(out, " | `%s` | %s Flag `--%s`. |\n", o->initial, o->help, o->flag);
-	}
+	for (size_t i = 0; i < n && !r; i++)
+		if (rows[i].scope == scope && strcmp(rows[i].group, group) == 0)
+			r = reference_option(&rows[i], path, out);
 	return r;
 }
 

@@ -37,6 +37,11 @@ static char lower(char c)
 	return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
+static bool is_one_of(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 static uint32_t least(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
@@ -279,7 +284,7 @@ static bool is_qualified(struct span t)
 	if (!t.n || t.n > DNS_LABEL_MAX || !is_alnum(t.p[0]) || !is_alnum(t.p[t.n - 1]))
 		return false;
 	for (size_t i = 0; i < t.n; i++)
-		if (!is_alnum(t.p[i]) && !memchr("-_.", t.p[i], 3))
+		if (!is_alnum(t.p[i]) && !is_one_of(t.p[i], "-_."))
 			return false;
 	return true;
 }
@@ -304,7 +309,7 @@ const char *scalar_is_field_name(struct span t)
 	if (!t.n || t.n > MODEL_BYTES_MAX)
 		return want;
 	for (size_t i = 0; i < t.n; i++)
-		if (!is_alnum(t.p[i]) && !memchr("!#$%&'*+-.^_`|~", t.p[i], 15))
+		if (!is_alnum(t.p[i]) && !is_one_of(t.p[i], "!#$%&'*+-.^_`|~"))
 			return want;
 	return NULL;
 }

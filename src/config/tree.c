@@ -3,6 +3,7 @@
  * merge keys, tags, a key twice) is refused. Control thread, cold. */
 #include "config/tree.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include <yaml.h>
@@ -35,6 +36,7 @@ static void path_format(const struct reader *rd, char out[PATH_TEXT_MAX])
 	out[0] = 0;
 	for (uint32_t i = 1; i <= rd->depth && used < PATH_TEXT_MAX; i++) {
 		const struct node *up = rd->stack[i - 1], *n = i < rd->depth ? rd->stack[i] : NULL;
+		assert(up); /* every level below depth is open */
 		struct span key = n ? n->key : rd->key ? rd->key->text : SPAN_NONE;
 		if (up->type == NODE_LIST)
 			used += (size_t)snprintf(out + used, PATH_TEXT_MAX - used, "[%u]",
