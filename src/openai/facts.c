@@ -333,15 +333,6 @@ const struct openai_facts *openai_scan_peek(struct openai_scan *s)
 	return &s->facts;
 }
 
-uint64_t *openai_scan_chain_take(struct openai_scan *s, uint32_t *ret_len)
-{
-	uint64_t *chain = s->facts.chain;
-	*ret_len = s->facts.chain_len;
-	s->facts.chain = NULL;
-	s->facts.chain_len = 0;
-	return chain;
-}
-
 int openai_json_check(struct span text, struct err *e)
 {
 	struct scan s;

@@ -30,7 +30,7 @@ enum {
 	OPENAI_MODEL_MAX = 256, /* bytes of a model name */
 };
 
-/* What one body says. Owned by the scanner it came from; openai_scan_chain_take moves the chain out. */
+/* What one body says. Owned by the scanner it came from, its chain included. */
 struct openai_facts {
 	struct span model; /* unescaped; empty when absent */
 	size_t model_at;   /* offset and length of the raw JSON string, quotes included, for a splice; */
@@ -71,8 +71,6 @@ const struct openai_facts *openai_scan_facts(struct openai_scan *s, uint64_t see
 /* The same without (re)making the chain, which stays as the last openai_scan_facts made it: for the model's name and
  * such. */
 const struct openai_facts *openai_scan_peek(struct openai_scan *s);
-/* Moves the chain of the last openai_scan_facts out; the caller frees it. NULL and 0 when it is empty. */
-uint64_t *openai_scan_chain_take(struct openai_scan *s, uint32_t *ret_len);
 /* NULL is allowed. */
 void openai_scan_free(struct openai_scan *s);
 /* Only JSON (RFC 8259), for `penstock facts --syntax`. The cases RFC 8259 leaves open are listed in
