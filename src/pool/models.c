@@ -18,11 +18,6 @@ const struct pool_model *pool_model_find_locked(const struct pool *p, struct spa
 	return map_find(&p->models, name);
 }
 
-const struct pool_model *pool_model_at_locked(const struct pool *p, uint32_t index)
-{
-	return index < p->model_count ? p->model_at[index] : NULL;
-}
-
 /* A row that nobody refers to and that taught nothing, free for another name; NULL when there is none. */
 static struct pool_model *unused_row(struct pool *p)
 {

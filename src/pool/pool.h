@@ -265,7 +265,7 @@ static inline bool slot_set_has(const struct slot_set *s, uint32_t slot)
  * name. */
 struct pool_model {
 	char *name;
-	uint32_t index;		      /* pool_model_at_locked finds it again */
+	uint32_t index;		      /* its place in the table */
 	uint32_t refs;		      /* bits set in the four sets */
 	struct slot_set serves;	      /* stands in the replica's model list */
 	struct slot_set adapter;      /* and there as a child of another model */
@@ -276,7 +276,6 @@ struct pool_model {
 
 /* NULL when nobody ever named it. */
 const struct pool_model *pool_model_find_locked(const struct pool *p, struct span name);
-const struct pool_model *pool_model_at_locked(const struct pool *p, uint32_t index);
 /* A request for this adapter was sent to r: it will be running there. */
 void pool_lora_sent_locked(struct pool *p, struct replica *r, const struct pool_model *m);
 
