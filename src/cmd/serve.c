@@ -121,11 +121,13 @@ static void write_pid_file(const struct serve *sv)
 /* Unless the next generation has written its own. */
 static void remove_pid_file(const struct serve *sv)
 {
-	int pid = 0;
+	char text[32];
+	uint64_t pid;
 	FILE *f = sv->flags.pid_file ? fopen(sv->flags.pid_file, "re") : NULL;
 	if (!f)
 		return;
-	if (fscanf(f, "%d", &pid) == 1 && pid == (int)getpid())
+	struct span rest, line = span_cut(span_of(text, fread(text, 1, sizeof text, f)), '\n', &rest);
+	if (span_to_u64(line, &pid) && pid == (uint64_t)getpid())
 		(void)unlink(sv->flags.pid_file);
 	fclose(f);
 }

@@ -32,15 +32,15 @@ struct name_answer {
  * memory. */
 struct names *names_new(struct loop *l, void (*changed)(void *arg), void *arg);
 /* What is known of a name now; a new one is asked. -PS_ENOMEM, -PS_ETOOBIG. */
-int names_find(struct names *n, struct span host, struct name_answer *ret) MUST_CHECK;
+int names_find(struct names *all, struct span host, struct name_answer *ret) MUST_CHECK;
 /* Names not looked up since the last call are forgotten. */
-void names_sweep(struct names *n);
+void names_sweep(struct names *all);
 /* Names whose first answer is still to come. */
-unsigned names_waiting(const struct names *n);
+unsigned names_waiting(const struct names *all);
 /* The loop must have ended, or none be under way. */
-void names_free(struct names *n);
+void names_free(struct names *all);
 
 /* An answer as getaddrinfo gives it (status 0 or EAI_…), for the resolver and for tests. */
-void names_answered(struct names *n, struct span host, int status, const struct addrinfo *list, uint64_t now);
+void names_answered(struct names *all, struct span host, int status, const struct addrinfo *list, uint64_t now);
 
 #endif

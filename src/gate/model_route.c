@@ -78,10 +78,12 @@ static int choose(const struct snapshot *s, const struct route_rule *rule, struc
 		return -PS_ENOREPLICA;
 	}
 	uint64_t at = random % sum;
-	uint32_t i = 0;
-	while (at >= weights[i])
-		at -= weights[i++];
-	return (int)i;
+	for (uint32_t i = 0; i < n; i++) {
+		if (at < weights[i])
+			return (int)i;
+		at -= weights[i];
+	}
+	return -PS_ENOREPLICA;
 }
 
 int snapshot_route_model(const struct snapshot *s, const struct route_rule *rule, struct span model, uint64_t random,
