@@ -2,7 +2,8 @@
 #include "gate/rewrites.h"
 #include "gate/snapshot.h"
 
-void snapshot_rewritten_models(const struct snapshot *s, uint32_t pool, void (*each)(void *arg, struct span model), void *arg)
+void snapshot_rewritten_models(const struct snapshot *s, uint32_t pool, void (*each)(void *arg, struct span model),
+			       void *arg)
 {
 	const struct model_rewrites *r = pool < s->pool_count ? s->pools[pool].rewrites : NULL;
 	const struct map_slot *entry;

@@ -198,12 +198,6 @@ void io_close(struct io *io, bool abort)
 	descriptors_add(-1);
 }
 
-void io_own(struct io *io, const struct io_ops *ops, void *owner)
-{
-	io->ops = ops;
-	io->owner = owner;
-}
-
 int io_fd(const struct io *io)
 {
 	return io->fd;

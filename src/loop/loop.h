@@ -87,8 +87,6 @@ void io_want_read(struct io *io, bool on, bool hangup);
 void io_want_write(struct io *io);
 /* No callback comes after it; the memory goes later. abort: RST instead of FIN. */
 void io_close(struct io *io, bool abort);
-/* Changes who is told (a pooled connection that changes hands). */
-void io_own(struct io *io, const struct io_ops *ops, void *owner);
 int io_fd(const struct io *io);
 /* No more bytes will be written: FIN. */
 void io_shutdown(struct io *io);

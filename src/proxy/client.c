@@ -8,6 +8,8 @@
 
 #include "proxy/internal.h"
 
+#define DRAIN_IDLE_NS (5 * NS_PER_S)
+
 enum { LINGER_NS = 2000000000, LINGER_BYTES_MAX = 1 << 20, READS_PER_TURN = 4, PROXY_HEADER_MAX = 4200 };
 
 static void parse(struct client *c);
@@ -180,7 +182,7 @@ void client_next(struct client *c, bool keep, bool linger_first)
 	c->x = NULL;
 	if (c->dead)
 		return;
-	if (!keep || c->closing || c->proxy->draining || c->requests >= p->requests_per_connection) {
+	if (!keep || c->closing || c->requests >= p->requests_per_connection) {
 		c->closing = true;
 		if (client_blocked(c)) {
 			client_read(c, false);
@@ -192,7 +194,8 @@ void client_next(struct client *c, bool keep, bool linger_first)
 		}
 		return;
 	}
-	arm(c, p->idle_timeout_ns);
+	/* While draining, long enough that a request on its way is not lost, short enough to leave. */
+	arm(c, c->proxy->draining && p->idle_timeout_ns > DRAIN_IDLE_NS ? DRAIN_IDLE_NS : p->idle_timeout_ns);
 	client_read(c, true);
 	if (buf_len(&c->in))
 		parse(c);

@@ -172,12 +172,19 @@ static enum step_result refuse(struct exchange *x, int code, const struct err *e
 	return STEP_OVER;
 }
 
+/* HTTP/2 over cleartext is offered by clients that do as well without (RFC 9110 §7.8 lets it be ignored). */
+static bool wants_upgrade(const struct h1_head *h)
+{
+	const struct h1_field *f = h1_field_find(h, H1_UPGRADE);
+	return h->upgrade && !(f && span_eq_nocase(f->value, SPAN("h2c")));
+}
+
 static int head_trouble(struct exchange *x, struct err *e)
 {
 	const struct listener_policy *p = client_policy(x->client);
 	struct address a;
 	client_address(x->client, &a);
-	if (x->head->upgrade) {
+	if (wants_upgrade(x->head)) {
 		x->answer_close = true; /* what follows may not be HTTP */
 		return err_set(e, PS_EUPGRADE, "this gateway does not change protocols here");
 	}
@@ -386,7 +393,7 @@ static struct span target_model(struct exchange *x, struct span asked)
 
 static void fill_facts(struct exchange *x, struct facts *f, struct span target)
 {
-	const struct snapshot_pool *sp = exchange_pool(x);
+	const struct snapshot_pool *sp = exchange_chosen(x);
 	struct span objective = hint(x, H1_OBJECTIVE, H1_OBJECTIVE_OLD);
 	f->pool = sp->pool;
 	f->model = target;
@@ -433,7 +440,7 @@ static int prepare_splices(struct exchange *x, struct span asked, struct span ta
 	const struct openai_facts *o = openai_scan_facts(x->scan, hash_bytes(target));
 	if (o->model_len && !span_eq(asked, target) && splice_model(x, o, target) < 0)
 		return -PS_ENOMEM;
-	x->injected = exchange_pool(x)->policy.usage == USAGE_POLICY_INJECT && o->inject_text.n;
+	x->injected = exchange_chosen(x)->policy.usage == USAGE_POLICY_INJECT && o->inject_text.n;
 	if (x->injected)
 		b->splice[b->splice_count++] = (struct splice){ o->inject_at, o->inject_len, o->inject_text };
 	if (b->splice_count == 2 && b->splice[1].at < b->splice[0].at) {
@@ -489,7 +496,7 @@ static enum step_result step_admit(struct exchange *x)
 	x->facts->repeat = x->repeat;
 	memcpy(x->facts->excluded, x->excluded, sizeof x->excluded);
 	uint64_t began = clock_now_ns();
-	int verdict = gate_submit(exchange_pool(x)->gate, x->facts, x, loop_now(x->proxy->loop), &x->decision,
+	int verdict = gate_submit(exchange_chosen(x)->gate, x->facts, x, loop_now(x->proxy->loop), &x->decision,
 				  &x->ticket);
 	settle_pick(x->proxy, clock_now_ns() - began);
 	return after_verdict(x, verdict);
@@ -563,7 +570,7 @@ static enum step_result step_settle(struct exchange *x)
 	bool mail_coming = x->ticket && gate_on_gone(x->ticket, loop_now(x->proxy->loop));
 	settle(x);
 	if (exchange_pool(x))
-		gate_advance(exchange_pool(x)->gate, loop_now(x->proxy->loop), proxy_sink());
+		gate_advance(exchange_chosen(x)->gate, loop_now(x->proxy->loop), proxy_sink());
 	x->client = NULL;
 	timer_clear(&x->timer);
 	if (!mail_coming) {
@@ -620,7 +627,7 @@ static uint64_t state_deadline(const struct exchange *x, int *code)
 		return x->record.arrived + lp->body_grace_ns + body_ns;
 	}
 	if (x->state == ST_WAIT) {
-		uint64_t patience = sp->policy.first_byte_timeout_ns;
+		uint64_t patience = exchange_chosen(x)->policy.first_byte_timeout_ns;
 		if (x->decision.predicted_ttft_ns && x->decision.predicted_ttft_ns * 4 < patience)
 			patience = x->decision.predicted_ttft_ns * 4;
 		*code = PS_EFIRSTBYTE;

@@ -54,10 +54,10 @@ struct proxy {
 	uint64_t drain_until;
 	void (*drained)(void *arg);
 	void *drained_arg;
-	_Atomic unsigned exchange_count, connection_count; /* written by the worker only; read by anybody */
-	struct buf compose;				   /* heads for clients; empty between uses */
-	struct buf edited;				   /* output of relay filters; empty between uses */
-	char date[32];					   /* of answers made here */
+	unsigned exchange_count, connection_count;
+	struct buf compose; /* heads for clients; empty between uses */
+	struct buf edited;  /* output of relay filters; empty between uses */
+	char date[32];	    /* of answers made here */
 	uint64_t date_second;
 	struct series_cache *series;
 	unsigned told_exchanges;
@@ -132,7 +132,7 @@ struct record {
 	uint64_t bytes_in, bytes_out;
 	uint32_t tokens;	/* content events seen */
 	uint32_t prompt_tokens; /* estimated */
-	uint32_t blocks; /* of its prefix chain */
+	uint32_t blocks;	/* of its prefix chain */
 	uint16_t status;
 	int code; /* PS_E… of what went wrong, 0 */
 	uint8_t tries;
@@ -181,6 +181,7 @@ struct exchange {
 	struct openai_answer *answer;
 	uint32_t tokens_unreported;
 	uint64_t tokens_reported_at;
+	bool answer_finished; /* the API's own end was seen */
 	bool answer_chunked, answer_stream, answer_close, answer_begun, commit_on_content, edits;
 	uint64_t progress; /* when the replica last said something */
 	struct timer timer;
@@ -243,7 +244,13 @@ void exchange_drained(struct exchange *x);
 /* Runs steps until one waits. */
 void exchange_run(struct exchange *x);
 void exchange_go(struct exchange *x, enum exchange_state st);
+/* The pool, NULL before it is chosen (ADMIT). */
 const struct snapshot_pool *exchange_pool(const struct exchange *x);
+/* The same where it is chosen. */
+static inline const struct snapshot_pool *exchange_chosen(const struct exchange *x)
+{
+	return &x->use->snapshot->pools[x->pool];
+}
 void exchange_decided_mail(struct mail *m);
 void exchange_free_dead(struct proxy *p);
 /* The name of the state it is in: head, body, held, prefill, decode … */

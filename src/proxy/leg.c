@@ -46,7 +46,7 @@ static void exclude(struct exchange *x)
 
 bool leg_retry(struct exchange *x, int code, bool reused)
 {
-	const struct snapshot_pool *sp = exchange_pool(x);
+	const struct snapshot_pool *sp = exchange_chosen(x);
 	uint64_t now = loop_now(x->proxy->loop);
 	struct span reason = span_str(error_row(code)->code);
 	if (!repeatable(x, code))
@@ -153,7 +153,7 @@ static const struct upstream_ops events = {
 int leg_open(struct exchange *x)
 {
 	NOT_ZEROED struct upstream_field fields[LEG_FIELDS_MAX];
-	const struct snapshot_pool *sp = exchange_pool(x);
+	const struct snapshot_pool *sp = exchange_chosen(x);
 	struct buf *text = &x->proxy->compose;
 	buf_clear(text);
 	struct upstream_target to = { .id = hash_bytes(span_of((const char *)&x->decision.address->sa,

@@ -115,7 +115,9 @@ unsigned proxy_listener_fds(const struct proxy *p, int *fds, uint32_t *listeners
 	unsigned n = 0;
 	list_each (it, next, &p->listeners) {
 		const struct proxy_listener *pl = container_of(it, struct proxy_listener, node);
-		if (n == max || !pl->listener)
+		if (!pl->listener) /* a reload has closed it */
+			continue;
+		if (n == max)
 			break;
 		fds[n] = listener_fd(pl->listener);
 		listeners[n++] = pl->number;
@@ -248,16 +250,6 @@ void proxy_close_idle(struct proxy *p)
 {
 	list_each (it, next, &p->clients)
 		client_hurry(container_of(it, struct client, node), IDLE_GRACE_NS);
-}
-
-unsigned proxy_exchanges(const struct proxy *p)
-{
-	return p->exchange_count;
-}
-
-unsigned proxy_connections(const struct proxy *p)
-{
-	return p->connection_count;
 }
 
 void proxy_free(struct proxy *p)

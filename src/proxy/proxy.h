@@ -26,9 +26,6 @@ void proxy_drain(struct proxy *p, uint64_t until, void (*drained)(void *arg), vo
  * are closed. Without it (a hand-over) they are kept until their next request or idle_timeout, so that no client meets
  * a closed door. */
 void proxy_close_idle(struct proxy *p);
-/* Exchanges under way and client connections, for tests and /debug; any thread, approximate. */
-unsigned proxy_exchanges(const struct proxy *p);
-unsigned proxy_connections(const struct proxy *p);
 void proxy_free(struct proxy *p);
 
 /* Where gate_advance's decisions go when proxies own the tickets: each is posted to its owner's loop. Any thread. */

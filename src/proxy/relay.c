@@ -35,6 +35,7 @@ static void note(struct exchange *x, const struct openai_seen *seen)
 		gate_on_first_token(x->ticket, now);
 		x->commit_on_content = false;
 	}
+	x->answer_finished |= seen->finished;
 	if (seen->finished || seen->error)
 		x->commit_on_content = false;
 	x->tokens_unreported += seen->tokens;
@@ -172,7 +173,7 @@ static bool is_event_stream(const struct h1_head *h)
 
 static enum openai_usage_mode usage_mode(const struct exchange *x)
 {
-	if (exchange_pool(x)->policy.usage == USAGE_POLICY_OFF)
+	if (exchange_chosen(x)->policy.usage == USAGE_POLICY_OFF)
 		return USAGE_OFF;
 	return x->injected ? USAGE_STRIP : USAGE_OBSERVE;
 }
@@ -273,7 +274,7 @@ void relay_cut(struct exchange *x, int code, const struct err *e)
 	x->record.code = code;
 	x->answer_close = true;
 	buf_init(&event, CLIENT_OUT_MAX);
-	bool told = x->answer_stream && (x->answer_chunked || x->minor == 0) &&
+	bool told = x->answer_stream && !x->answer_finished && (x->answer_chunked || x->minor == 0) &&
 		    openai_error_event(&event, span_str(x->record.path), &er) == 0;
 	int n = told ? frame(x, buf_span(&event), text, iov) : 0;
 	if (n)

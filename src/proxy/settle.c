@@ -190,7 +190,7 @@ static void count_held(const struct exchange *x)
 	struct span outcome = x->record.tries			 ? SPAN("dispatched")
 			      : x->record.code == PS_ECLIENTGONE ? SPAN("evicted")
 								 : SPAN("rejected");
-	struct span labels[] = { SPAN("default-flow"), SPAN("0"), outcome, span_str(exchange_pool(x)->name) };
+	struct span labels[] = { SPAN("default-flow"), SPAN("0"), outcome, span_str(exchange_chosen(x)->name) };
 	tm_observe(tm_series_of(TM_QUEUE_SECONDS, labels, 4), seconds(x->record.arrived, x->record.decided));
 }
 
@@ -292,7 +292,7 @@ static void write_line(const struct exchange *x, uint64_t now)
 	if (r->stream)
 		log_str(&l, "stream", SPAN("true"));
 	if (exchange_pool(x))
-		log_str(&l, "pool", span_str(exchange_pool(x)->name));
+		log_str(&l, "pool", span_str(exchange_chosen(x)->name));
 	if (r->tries)
 		add_answer(&l, x);
 	log_end(&l);

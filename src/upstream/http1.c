@@ -219,14 +219,12 @@ static ptrdiff_t receive_body(struct upstream_call *c, char *p, size_t n)
 		c->left -= payload;
 	} else if (c->framing == H1_BODY_CHUNKED) {
 		used = h1_chunked_decode(&c->chunk, p, n, &payload, &c->trailers, &e);
-		if (used < 0) {
-			refuse(c, &e);
-			return -1;
-		}
 	}
-	if (payload)
+	if (payload) /* also what came before a fault: it was said */
 		c->ops->on_body(c->owner, p, payload);
-	return used;
+	if (used < 0 && c->ops)
+		refuse(c, &e);
+	return used < 0 ? -1 : used;
 }
 
 /* Parses one head out of p; returns its length, 0 for more, or -1 after a failure was told. */

@@ -381,11 +381,6 @@ bool upstream_sent(const struct upstream_call *c)
 	return c->sent;
 }
 
-bool upstream_connecting(const struct upstream_call *c)
-{
-	return c->connecting;
-}
-
 void upstream_free(struct upstream *u)
 {
 	struct idle_list *il;

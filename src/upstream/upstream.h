@@ -87,7 +87,5 @@ void upstream_abort(struct upstream_call *c);
 void upstream_drain(struct upstream_call *c, uint64_t drain_ns);
 /* True once every byte of the request has been handed to the socket. */
 bool upstream_sent(const struct upstream_call *c);
-/* True while connecting (nothing was sent). */
-bool upstream_connecting(const struct upstream_call *c);
 
 #endif
