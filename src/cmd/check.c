@@ -53,10 +53,13 @@ static int add_file(struct texts *t, const char *path)
 		return wrong_file(path, strerror(error));
 	if (t->count == FILES_MAX)
 		return wrong_file(path, "too many files; wanted at most 10000");
-	struct config_source *items = realloc(t->items, (t->count + 1) * sizeof *items);
 	char *name = span_dup(span_str(path));
-	if (!items || !name)
+	struct config_source *items = name ? realloc(t->items, (t->count + 1) * sizeof *items) : NULL;
+	if (!items) {
+		free(name);
+		buf_free(&text);
 		return wrong_file(path, "no memory");
+	}
 	t->items = items;
 	t->items[t->count++] = (struct config_source){ span_str(name), buf_span(&text) };
 	return 0;

@@ -275,7 +275,7 @@ static void decode_object(struct decoder *d, const struct field *f, const struct
 {
 	if (!want(d, n, n->type == NODE_MAP, "an object"))
 		return;
-	if (f->flags & FIELD_HAS_COUNT)
+	if (f->flags & HAS_COUNT)
 		*(bool *)(void *)(at - f->at + f->count_at) = true;
 	decode_record(d, f->record, n, at);
 }
@@ -503,7 +503,7 @@ static void decode_field(struct decoder *d, const struct field *f, const struct 
 	const struct node *c = tree_child(n, name);
 	set_default(f, value);
 	if (!c) {
-		if (f->flags & FIELD_REQUIRED)
+		if (f->flags & REQUIRED)
 			complain_absent(d, f, n);
 		return;
 	}

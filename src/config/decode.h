@@ -28,9 +28,9 @@ enum field_type {
 	F_UNSUPPORTED,	  /* known, and refused: it would have an effect that is not built */
 };
 
-#define FIELD_REQUIRED 1u
-#define FIELD_HAS_COUNT 2u /* F_RECORD: a bool at `count_at` says that it was there */
-#define FIELD_SENSITIVE 4u /* never dumped (and decode.c quotes no value of a map in an error) */
+#define REQUIRED 1u
+#define HAS_COUNT 2u /* F_RECORD: a bool at `count_at` says that it was there */
+#define SENSITIVE 4u /* never dumped (and decode.c quotes no value of a map in an error) */
 
 struct record;
 
@@ -39,7 +39,7 @@ struct field {
 	enum field_type type;
 	unsigned flags;
 	size_t at;		  /* offset of the value in the struct */
-	size_t count_at;	  /* F_LIST: of its count (uint32_t); FIELD_HAS_COUNT: of the bool */
+	size_t count_at;	  /* F_LIST: of its count (uint32_t); HAS_COUNT: of the bool */
 	int64_t min, max;	  /* numbers: bounds; F_LIST: entries; 0, 0: none (lists: no bound) */
 	int64_t initial;	  /* numbers, words, truth values: the default */
 	const char *initial_text; /* F_TEXT, F_DURATION: the default; NULL: empty, 0 */

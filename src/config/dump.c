@@ -87,8 +87,8 @@ static int dump_field(const struct field *f, const char *value, int depth, struc
 	case F_LABELS:
 	case F_STRINGS:
 	case F_BASE64:
-		return dump_labels((const struct config_labels *)(const void *)at, f->flags & FIELD_SENSITIVE,
-				   depth + 1, out);
+		return dump_labels((const struct config_labels *)(const void *)at, f->flags & SENSITIVE, depth + 1,
+				   out);
 	case F_RECORD: {
 		int r = buf_printf(out, "\n");
 		return r ? r : dump_fields(f->record, at, depth + 1, out);

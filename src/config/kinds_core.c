@@ -7,63 +7,27 @@
 
 /* A list of these is a list of bare texts. */
 static const struct field address_text_fields[] = {
-	{ .name = "",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_header_name, text),
-	  .check = scalar_is_not_empty,
-	  .help = "an address of the slice's type" },
+	TEXT("", 0, struct config_header_name, text, scalar_is_not_empty, NULL, "an address of the slice's type"),
 };
-static const struct record record_address_text = { .name = "addresses",
-						   .size = sizeof(struct config_header_name),
-						   .position_at = offsetof(struct config_header_name, at),
-						   .scalar = true,
-						   FIELDS(address_text_fields) };
+static const struct record record_address_text = {
+	ITEM("addresses", struct config_header_name, at, address_text_fields), .scalar = true
+};
 
 /* ---- Service ---- */
 
 static const struct field service_port_fields[] = {
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_service_port, name),
-	  .help = "name of the port" },
-	{ .name = "port",
-	  .type = F_NUMBER16,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_service_port, port),
-	  .min = 1,
-	  .max = 65535,
-	  .help = "what backendRefs name" },
-	{ .name = "targetPort",
-	  .type = F_TEXT_OR_NUMBER,
-	  .at = offsetof(struct config_service_port, target),
-	  .help = "port of the Pods; the ports of the EndpointSlices are used" },
-	{ .name = "protocol",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_service_port, protocol),
-	  .words = "TCP !UDP !SCTP",
-	  .help = "TCP" },
-	{ .name = "appProtocol",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_service_port, app_protocol),
-	  .help = "kept, of no effect" },
+	TEXT("name", 0, struct config_service_port, name, NULL, NULL, "name of the port"),
+	NUMBER("port", F_NUMBER16, REQUIRED, struct config_service_port, port, 1, 65535, 0, "what backendRefs name"),
+	PLAIN("targetPort", F_TEXT_OR_NUMBER, 0, struct config_service_port, target,
+	      "port of the Pods; the ports of the EndpointSlices are used"),
+	WORD("protocol", 0, struct config_service_port, protocol, "TCP !UDP !SCTP", 0, "TCP"),
+	TEXT("appProtocol", 0, struct config_service_port, app_protocol, NULL, NULL, "kept, of no effect"),
 	IGNORED("nodePort"),
 };
-static const struct record record_service_port = { .name = "ports",
-						   .size = sizeof(struct config_service_port),
-						   .position_at = offsetof(struct config_service_port, at),
-						   FIELDS(service_port_fields) };
+static const struct record record_service_port = { ITEM("ports", struct config_service_port, at, service_port_fields) };
 static const struct field service_spec_fields[] = {
-	{ .name = "selector",
-	  .type = F_LABELS,
-	  .at = offsetof(struct config_service, selector),
-	  .help = "labels of its Pods" },
-	{ .name = "ports",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_service, ports),
-	  .count_at = offsetof(struct config_service, port_count),
-	  .max = 100,
-	  .record = &record_service_port,
-	  .help = "its ports" },
+	PLAIN("selector", F_LABELS, 0, struct config_service, selector, "labels of its Pods"),
+	LIST("ports", 0, struct config_service, ports, port_count, 0, 100, &record_service_port, "its ports"),
 	IGNORED("type"),
 	IGNORED("clusterIP"),
 	IGNORED("clusterIPs"),
@@ -83,54 +47,26 @@ static const struct field service_spec_fields[] = {
 	IGNORED("sessionAffinity"),
 	IGNORED("sessionAffinityConfig"),
 };
-static const struct record record_service_spec = { .name = "spec",
-						   .position_at = NO_POSITION,
-						   FIELDS(service_spec_fields) };
+static const struct record record_service_spec = { GROUP("spec", service_spec_fields) };
 static const struct field service_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "spec",
-	  .type = F_RECORD,
-	  .flags = FIELD_REQUIRED,
-	  .record = &record_service_spec,
-	  .help = "the service" },
+	OBJECT("spec", REQUIRED, &record_service_spec, "the service"),
 	STATUS_FIELD,
 };
-const struct record record_service = {
-	.name = "Service", .size = sizeof(struct config_service), .position_at = NO_POSITION, FIELDS(service_fields)
-};
+const struct record record_service = { KIND("Service", struct config_service, service_fields) };
 
 /* ---- EndpointSlice ---- */
 
 static const struct field condition_fields[] = {
-	{ .name = "ready",
-	  .type = F_BOOL,
-	  .at = offsetof(struct config_slice_endpoint, ready),
-	  .initial = true,
-	  .help = "takes new requests" },
-	{ .name = "serving",
-	  .type = F_BOOL,
-	  .at = offsetof(struct config_slice_endpoint, serving),
-	  .initial = true,
-	  .help = "answers, though it may be terminating" },
-	{ .name = "terminating",
-	  .type = F_BOOL,
-	  .at = offsetof(struct config_slice_endpoint, terminating),
-	  .help = "finishes what it has" },
+	TRUTH("ready", struct config_slice_endpoint, ready, true, "takes new requests"),
+	TRUTH("serving", struct config_slice_endpoint, serving, true, "answers, though it may be terminating"),
+	TRUTH("terminating", struct config_slice_endpoint, terminating, false, "finishes what it has"),
 };
-static const struct record record_conditions = { .name = "conditions",
-						 .position_at = NO_POSITION,
-						 FIELDS(condition_fields) };
+static const struct record record_conditions = { GROUP("conditions", condition_fields) };
 static const struct field endpoint_fields[] = {
-	{ .name = "addresses",
-	  .type = F_LIST,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_slice_endpoint, addresses),
-	  .count_at = offsetof(struct config_slice_endpoint, address_count),
-	  .min = 1,
-	  .max = 100,
-	  .record = &record_address_text,
-	  .help = "addresses of one replica; the first is used" },
-	{ .name = "conditions", .type = F_RECORD, .record = &record_conditions, .help = "its state" },
+	LIST("addresses", REQUIRED, struct config_slice_endpoint, addresses, address_count, 1, 100,
+	     &record_address_text, "addresses of one replica; the first is used"),
+	OBJECT("conditions", 0, &record_conditions, "its state"),
 	IGNORED("hostname"),
 	IGNORED("targetRef"),
 	IGNORED("nodeName"),
@@ -138,36 +74,14 @@ static const struct field endpoint_fields[] = {
 	IGNORED("hints"),
 	IGNORED("deprecatedTopology"),
 };
-static const struct record record_endpoint = { .name = "endpoints",
-					       .size = sizeof(struct config_slice_endpoint),
-					       .position_at = offsetof(struct config_slice_endpoint, at),
-					       FIELDS(endpoint_fields) };
+static const struct record record_endpoint = { ITEM("endpoints", struct config_slice_endpoint, at, endpoint_fields) };
 static const struct field slice_port_fields[] = {
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_slice_port, name),
-	  .help = "name of the Service's port" },
-	{ .name = "port",
-	  .type = F_NUMBER16,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_slice_port, port),
-	  .min = 1,
-	  .max = 65535,
-	  .help = "the port" },
-	{ .name = "protocol",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_slice_port, protocol),
-	  .words = "TCP !UDP !SCTP",
-	  .help = "TCP" },
-	{ .name = "appProtocol",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_slice_port, app_protocol),
-	  .help = "kept, of no effect" },
+	TEXT("name", 0, struct config_slice_port, name, NULL, NULL, "name of the Service's port"),
+	NUMBER("port", F_NUMBER16, REQUIRED, struct config_slice_port, port, 1, 65535, 0, "the port"),
+	WORD("protocol", 0, struct config_slice_port, protocol, "TCP !UDP !SCTP", 0, "TCP"),
+	TEXT("appProtocol", 0, struct config_slice_port, app_protocol, NULL, NULL, "kept, of no effect"),
 };
-static const struct record record_slice_port = { .name = "ports",
-						 .size = sizeof(struct config_slice_port),
-						 .position_at = offsetof(struct config_slice_port, at),
-						 FIELDS(slice_port_fields) };
+static const struct record record_slice_port = { ITEM("ports", struct config_slice_port, at, slice_port_fields) };
 
 static const char address_types[] = "IPv4 IPv6 FQDN";
 
@@ -204,84 +118,35 @@ static void finish_slice(struct decoder *d, const struct node *n, void *value)
 }
 static const struct field endpoint_slice_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "addressType",
-	  .type = F_WORD,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_endpoint_slice, address_type),
-	  .words = address_types,
-	  .help = "IPv4, IPv6 or FQDN" },
-	{ .name = "endpoints",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_endpoint_slice, endpoints),
-	  .count_at = offsetof(struct config_endpoint_slice, endpoint_count),
-	  .max = 1000,
-	  .record = &record_endpoint,
-	  .help = "the replicas" },
-	{ .name = "ports",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_endpoint_slice, ports),
-	  .count_at = offsetof(struct config_endpoint_slice, port_count),
-	  .max = 100,
-	  .record = &record_slice_port,
-	  .help = "their ports; with none those of the pool (targetPorts) are used" },
+	WORD("addressType", REQUIRED, struct config_endpoint_slice, address_type, address_types, 0,
+	     "IPv4, IPv6 or FQDN"),
+	LIST("endpoints", 0, struct config_endpoint_slice, endpoints, endpoint_count, 0, 1000, &record_endpoint,
+	     "the replicas"),
+	LIST("ports", 0, struct config_endpoint_slice, ports, port_count, 0, 100, &record_slice_port,
+	     "their ports; with none those of the pool (targetPorts) are used"),
 };
-const struct record record_endpoint_slice = { .name = "EndpointSlice",
-					      .size = sizeof(struct config_endpoint_slice),
-					      .position_at = NO_POSITION,
-					      FIELDS(endpoint_slice_fields),
-					      .finish = finish_slice };
+const struct record record_endpoint_slice = {
+	KIND("EndpointSlice", struct config_endpoint_slice, endpoint_slice_fields), .finish = finish_slice
+};
 
 /* ---- Pod ---- */
 
 static const struct field pod_ip_fields[] = {
-	{ .name = "ip",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_pod_ip, ip),
-	  .check = scalar_is_ip,
-	  .help = "an address" },
+	TEXT("ip", REQUIRED, struct config_pod_ip, ip, scalar_is_ip, NULL, "an address"),
 };
-static const struct record record_pod_ip = { .name = "podIPs",
-					     .size = sizeof(struct config_pod_ip),
-					     .position_at = offsetof(struct config_pod_ip, at),
-					     FIELDS(pod_ip_fields) };
+static const struct record record_pod_ip = { ITEM("podIPs", struct config_pod_ip, at, pod_ip_fields) };
 static const struct field pod_condition_fields[] = {
-	{ .name = "type",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_pod_condition, type),
-	  .help = "Ready" },
-	{ .name = "status",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_pod_condition, status),
-	  .help = "\"True\", \"False\" or \"Unknown\"" },
+	TEXT("type", REQUIRED, struct config_pod_condition, type, NULL, NULL, "Ready"),
+	TEXT("status", REQUIRED, struct config_pod_condition, status, NULL, NULL, "\"True\", \"False\" or \"Unknown\""),
 };
-static const struct record record_pod_condition = { .name = "conditions",
-						    .size = sizeof(struct config_pod_condition),
-						    .position_at = offsetof(struct config_pod_condition, at),
-						    .lenient = true,
-						    FIELDS(pod_condition_fields) };
+static const struct record record_pod_condition = {
+	ITEM("conditions", struct config_pod_condition, at, pod_condition_fields), .lenient = true
+};
 static const struct field pod_status_fields[] = {
-	{ .name = "podIP",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_pod, ip),
-	  .check = scalar_is_ip,
-	  .help = "when there are no podIPs" },
-	{ .name = "podIPs",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_pod, ips),
-	  .count_at = offsetof(struct config_pod, ip_count),
-	  .max = 16,
-	  .record = &record_pod_ip,
-	  .help = "its addresses; the first is used" },
-	{ .name = "conditions",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_pod, conditions),
-	  .count_at = offsetof(struct config_pod, condition_count),
-	  .max = 64,
-	  .record = &record_pod_condition,
-	  .help = "it serves when Ready is True, or when there are none" },
+	TEXT("podIP", 0, struct config_pod, ip, scalar_is_ip, NULL, "when there are no podIPs"),
+	LIST("podIPs", 0, struct config_pod, ips, ip_count, 0, 16, &record_pod_ip, "its addresses; the first is used"),
+	LIST("conditions", 0, struct config_pod, conditions, condition_count, 0, 64, &record_pod_condition,
+	     "it serves when Ready is True, or when there are none"),
 };
 static const struct record record_pod_status = {
 	.name = "status", .position_at = NO_POSITION, .lenient = true, FIELDS(pod_status_fields)
@@ -301,48 +166,25 @@ static void finish_pod(struct decoder *d, const struct node *n, void *value)
 static const struct field pod_fields[] = {
 	HEAD_FIELDS,
 	IGNORED("spec"),
-	{ .name = "status",
-	  .type = F_RECORD,
-	  .record = &record_pod_status,
-	  .help = "where it is and whether it is ready" },
+	OBJECT("status", 0, &record_pod_status, "where it is and whether it is ready"),
 };
-const struct record record_pod = { .name = "Pod",
-				   .size = sizeof(struct config_pod),
-				   .position_at = NO_POSITION,
-				   FIELDS(pod_fields),
-				   .finish = finish_pod };
+const struct record record_pod = { KIND("Pod", struct config_pod, pod_fields), .finish = finish_pod };
 
 /* ---- Secret, ConfigMap ---- */
 
 static const struct field secret_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "type",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_secret, type),
-	  .initial_text = "Opaque",
-	  .help = "kept" },
-	{ .name = "data",
-	  .type = F_BASE64,
-	  .flags = FIELD_SENSITIVE,
-	  .at = offsetof(struct config_secret, values),
-	  .help = "values in base64" },
-	{ .name = "stringData",
-	  .type = F_STRINGS,
-	  .flags = FIELD_SENSITIVE,
-	  .at = offsetof(struct config_secret, strings),
-	  .help = "values as they are; they win over data" },
+	TEXT("type", 0, struct config_secret, type, NULL, "Opaque", "kept"),
+	PLAIN("data", F_BASE64, SENSITIVE, struct config_secret, values, "values in base64"),
+	PLAIN("stringData", F_STRINGS, SENSITIVE, struct config_secret, strings,
+	      "values as they are; they win over data"),
 	IGNORED("immutable"),
 };
-const struct record record_secret = {
-	.name = "Secret", .size = sizeof(struct config_secret), .position_at = NO_POSITION, FIELDS(secret_fields)
-};
+const struct record record_secret = { KIND("Secret", struct config_secret, secret_fields) };
 static const struct field config_map_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "data", .type = F_STRINGS, .at = offsetof(struct config_config_map, values), .help = "texts" },
+	PLAIN("data", F_STRINGS, 0, struct config_config_map, values, "texts"),
 	IGNORED("binaryData"),
 	IGNORED("immutable"),
 };
-const struct record record_config_map = { .name = "ConfigMap",
-					  .size = sizeof(struct config_config_map),
-					  .position_at = NO_POSITION,
-					  FIELDS(config_map_fields) };
+const struct record record_config_map = { KIND("ConfigMap", struct config_config_map, config_map_fields) };

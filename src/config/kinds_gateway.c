@@ -5,43 +5,15 @@
 /* ---- references ---- */
 
 static const struct field parent_fields[] = {
-	{ .name = "group",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_ref, group),
-	  .initial_text = "gateway.networking.k8s.io",
-	  .help = "group of the parent" },
-	{ .name = "kind",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_ref, kind),
-	  .initial_text = "Gateway",
-	  .help = "Gateway" },
-	{ .name = "namespace",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_ref, namespace),
-	  .check = scalar_is_dns_label,
-	  .help = "default: the route's" },
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_ref, name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "name of the Gateway" },
-	{ .name = "sectionName",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_ref, section_name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "one listener of it; default: all" },
-	{ .name = "port",
-	  .type = F_NUMBER16,
-	  .at = offsetof(struct config_ref, port),
-	  .min = 1,
-	  .max = 65535,
-	  .help = "only listeners on this port" },
+	TEXT("group", 0, struct config_ref, group, NULL, "gateway.networking.k8s.io", "group of the parent"),
+	TEXT("kind", 0, struct config_ref, kind, NULL, "Gateway", "Gateway"),
+	TEXT("namespace", 0, struct config_ref, namespace, scalar_is_dns_label, NULL, "default: the route's"),
+	TEXT("name", REQUIRED, struct config_ref, name, scalar_is_dns_subdomain, NULL, "name of the Gateway"),
+	TEXT("sectionName", 0, struct config_ref, section_name, scalar_is_dns_subdomain, NULL,
+	     "one listener of it; default: all"),
+	NUMBER("port", F_NUMBER16, 0, struct config_ref, port, 1, 65535, 0, "only listeners on this port"),
 };
-static const struct record record_parent = { .name = "parentRefs",
-					     .size = sizeof(struct config_ref),
-					     .position_at = offsetof(struct config_ref, at),
-					     FIELDS(parent_fields),
+static const struct record record_parent = { ITEM("parentRefs", struct config_ref, at, parent_fields),
 					     .finish = finish_ref };
 
 static void finish_backend(struct decoder *d, const struct node *n, void *value)
@@ -51,133 +23,54 @@ static void finish_backend(struct decoder *d, const struct node *n, void *value)
 	finish_ref(d, n, &b->ref);
 }
 static const struct field backend_fields[] = {
-	{ .name = "group",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_backend_ref, ref.group),
-	  .help = "inference.networking.k8s.io for an InferencePool, empty for a Service" },
-	{ .name = "kind",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_backend_ref, ref.kind),
-	  .initial_text = "Service",
-	  .help = "InferencePool or Service" },
-	{ .name = "namespace",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_backend_ref, ref.namespace),
-	  .check = scalar_is_dns_label,
-	  .help = "default: the route's; another one needs a ReferenceGrant" },
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_backend_ref, ref.name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "name of the pool or Service" },
-	{ .name = "port",
-	  .type = F_NUMBER16,
-	  .at = offsetof(struct config_backend_ref, ref.port),
-	  .min = 1,
-	  .max = 65535,
-	  .help = "a port of the Service (required); not looked at for a pool" },
-	{ .name = "weight",
-	  .type = F_NUMBER32,
-	  .at = offsetof(struct config_backend_ref, weight),
-	  .min = 0,
-	  .max = 1000000,
-	  .initial = 1,
-	  .help = "share of the requests, against the sum of the rule's weights" },
+	TEXT("group", 0, struct config_backend_ref, ref.group, NULL, NULL,
+	     "inference.networking.k8s.io for an InferencePool, empty for a Service"),
+	TEXT("kind", 0, struct config_backend_ref, ref.kind, NULL, "Service", "InferencePool or Service"),
+	TEXT("namespace", 0, struct config_backend_ref, ref.namespace, scalar_is_dns_label, NULL,
+	     "default: the route's; another one needs a ReferenceGrant"),
+	TEXT("name", REQUIRED, struct config_backend_ref, ref.name, scalar_is_dns_subdomain, NULL,
+	     "name of the pool or Service"),
+	NUMBER("port", F_NUMBER16, 0, struct config_backend_ref, ref.port, 1, 65535, 0,
+	       "a port of the Service (required); not looked at for a pool"),
+	NUMBER("weight", F_NUMBER32, 0, struct config_backend_ref, weight, 0, 1000000, 1,
+	       "share of the requests, against the sum of the rule's weights"),
 	UNSUPPORTED("filters", "filters of the whole rule"),
 };
-static const struct record record_backend = { .name = "backendRefs",
-					      .size = sizeof(struct config_backend_ref),
-					      .position_at = offsetof(struct config_backend_ref, ref.at),
-					      FIELDS(backend_fields),
+static const struct record record_backend = { ITEM("backendRefs", struct config_backend_ref, ref.at, backend_fields),
 					      .finish = finish_backend };
 
 /* ---- matches ---- */
 
 static const struct field header_match_fields[] = {
-	{ .name = "type",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_value_match, type),
-	  .words = "Exact !RegularExpression",
-	  .help = "Exact" },
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_value_match, name),
-	  .check = scalar_is_field_name,
-	  .help = "header name; case does not matter" },
-	{ .name = "value",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_value_match, value),
-	  .check = scalar_is_field_value,
-	  .help = "its whole value" },
+	WORD("type", 0, struct config_value_match, type, "Exact !RegularExpression", 0, "Exact"),
+	TEXT("name", REQUIRED, struct config_value_match, name, scalar_is_field_name, NULL,
+	     "header name; case does not matter"),
+	TEXT("value", REQUIRED, struct config_value_match, value, scalar_is_field_value, NULL, "its whole value"),
 };
-static const struct record record_header_match = { .name = "headers",
-						   .size = sizeof(struct config_value_match),
-						   .position_at = offsetof(struct config_value_match, at),
-						   FIELDS(header_match_fields) };
+static const struct record record_header_match = { ITEM("headers", struct config_value_match, at,
+							header_match_fields) };
 static const struct field query_match_fields[] = {
-	{ .name = "type",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_value_match, type),
-	  .words = "Exact !RegularExpression",
-	  .help = "Exact" },
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_value_match, name),
-	  .check = scalar_is_field_name,
-	  .help = "name of the parameter; case matters" },
-	{ .name = "value",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_value_match, value),
-	  .check = scalar_is_not_empty,
-	  .help = "its whole value" },
+	WORD("type", 0, struct config_value_match, type, "Exact !RegularExpression", 0, "Exact"),
+	TEXT("name", REQUIRED, struct config_value_match, name, scalar_is_field_name, NULL,
+	     "name of the parameter; case matters"),
+	TEXT("value", REQUIRED, struct config_value_match, value, scalar_is_not_empty, NULL, "its whole value"),
 };
-static const struct record record_query_match = { .name = "queryParams",
-						  .size = sizeof(struct config_value_match),
-						  .position_at = offsetof(struct config_value_match, at),
-						  FIELDS(query_match_fields) };
+static const struct record record_query_match = { ITEM("queryParams", struct config_value_match, at,
+						       query_match_fields) };
 static const struct field path_fields[] = {
-	{ .name = "type",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_match, path_type),
-	  .words = "PathPrefix Exact !RegularExpression",
-	  .help = "PathPrefix goes by whole elements: /v1 is not the beginning of /v10" },
-	{ .name = "value",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_match, path),
-	  .check = scalar_is_path,
-	  .initial_text = "/",
-	  .help = "the path" },
+	WORD("type", 0, struct config_match, path_type, "PathPrefix Exact !RegularExpression", 0,
+	     "PathPrefix goes by whole elements: /v1 is not the beginning of /v10"),
+	TEXT("value", 0, struct config_match, path, scalar_is_path, "/", "the path"),
 };
-static const struct record record_path = { .name = "path", .position_at = NO_POSITION, FIELDS(path_fields) };
+static const struct record record_path = { GROUP("path", path_fields) };
 
 static const char methods[] = "GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH";
 static const struct field match_fields[] = {
-	{ .name = "path", .type = F_RECORD, .record = &record_path, .help = "the path of the request; default: any" },
-	{ .name = "method",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_match, method_word),
-	  .words = methods,
-	  .initial = -1,
-	  .help = "its method; default: any" },
-	{ .name = "headers",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_match, headers),
-	  .count_at = offsetof(struct config_match, header_count),
-	  .max = 16,
-	  .record = &record_header_match,
-	  .help = "all of these; X-Gateway-Model-Name is matched by the body's model" },
-	{ .name = "queryParams",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_match, query),
-	  .count_at = offsetof(struct config_match, query_count),
-	  .max = 16,
-	  .record = &record_query_match,
-	  .help = "all of these" },
+	OBJECT("path", 0, &record_path, "the path of the request; default: any"),
+	WORD("method", 0, struct config_match, method_word, methods, -1, "its method; default: any"),
+	LIST("headers", 0, struct config_match, headers, header_count, 0, 16, &record_header_match,
+	     "all of these; X-Gateway-Model-Name is matched by the body's model"),
+	LIST("queryParams", 0, struct config_match, query, query_count, 0, 16, &record_query_match, "all of these"),
 };
 
 /* The word of a number that decode_word gave. */
@@ -192,10 +85,7 @@ static void finish_match(struct decoder *d, const struct node *n, void *value)
 		(void)scalar_next_word(&words, &w, &refused);
 	m->method = w;
 }
-static const struct record record_match = { .name = "matches",
-					    .size = sizeof(struct config_match),
-					    .position_at = offsetof(struct config_match, at),
-					    FIELDS(match_fields),
+static const struct record record_match = { ITEM("matches", struct config_match, at, match_fields),
 					    .finish = finish_match };
 
 /* ---- filters ---- */
@@ -214,82 +104,41 @@ static const char *is_changeable(struct span name)
 }
 
 static const struct field header_value_fields[] = {
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_header_value, name),
-	  .check = is_changeable,
-	  .help = "header name" },
-	{ .name = "value",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_header_value, value),
-	  .check = scalar_is_field_value,
-	  .help = "value" },
+	TEXT("name", REQUIRED, struct config_header_value, name, is_changeable, NULL, "header name"),
+	TEXT("value", REQUIRED, struct config_header_value, value, scalar_is_field_value, NULL, "value"),
 };
-static const struct record record_header_value = { .name = "set",
-						   .size = sizeof(struct config_header_value),
-						   .position_at = offsetof(struct config_header_value, at),
-						   FIELDS(header_value_fields) };
+static const struct record record_header_value = { ITEM("set", struct config_header_value, at, header_value_fields) };
 static const struct field header_name_fields[] = {
-	{ .name = "",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_header_name, text),
-	  .check = is_changeable,
-	  .help = "header name" },
+	TEXT("", 0, struct config_header_name, text, is_changeable, NULL, "header name"),
 };
-static const struct record record_header_name = { .name = "remove",
-						  .size = sizeof(struct config_header_name),
-						  .position_at = offsetof(struct config_header_name, at),
-						  .scalar = true,
-						  FIELDS(header_name_fields) };
+static const struct record record_header_name = { ITEM("remove", struct config_header_name, at, header_name_fields),
+						  .scalar = true };
 static const struct field modifier_fields[] = {
-	{ .name = "set",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_header_modifier, set),
-	  .count_at = offsetof(struct config_header_modifier, set_count),
-	  .max = 16,
-	  .record = &record_header_value,
-	  .help = "replaces what is there" },
-	{ .name = "add",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_header_modifier, add),
-	  .count_at = offsetof(struct config_header_modifier, add_count),
-	  .max = 16,
-	  .record = &record_header_value,
-	  .help = "adds to what is there" },
-	{ .name = "remove",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_header_modifier, remove),
-	  .count_at = offsetof(struct config_header_modifier, remove_count),
-	  .max = 16,
-	  .record = &record_header_name,
-	  .help = "takes these out" },
+	LIST("set", 0, struct config_header_modifier, set, set_count, 0, 16, &record_header_value,
+	     "replaces what is there"),
+	LIST("add", 0, struct config_header_modifier, add, add_count, 0, 16, &record_header_value,
+	     "adds to what is there"),
+	LIST("remove", 0, struct config_header_modifier, remove, remove_count, 0, 16, &record_header_name,
+	     "takes these out"),
 };
-static const struct record record_modifier = { .name = "modifier",
-					       .position_at = NO_POSITION,
-					       FIELDS(modifier_fields) };
+static const struct record record_modifier = { GROUP("modifier", modifier_fields) };
 
 static const char instead_of_filter[] = "RequestHeaderModifier or ResponseHeaderModifier";
 static const char filter_types[] = "RequestHeaderModifier ResponseHeaderModifier !RequestMirror !RequestRedirect "
 				   "!URLRewrite !ExtensionRef !CORS !ExternalAuth";
 static const struct field filter_fields[] = {
-	{ .name = "type",
-	  .type = F_WORD,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_filter, type),
-	  .words = filter_types,
-	  .help = "RequestHeaderModifier or ResponseHeaderModifier" },
+	WORD("type", REQUIRED, struct config_filter, type, filter_types, 0,
+	     "RequestHeaderModifier or ResponseHeaderModifier"),
 	{ .name = "requestHeaderModifier",
 	  .type = F_RECORD,
-	  .flags = FIELD_HAS_COUNT,
+	  .flags = HAS_COUNT,
 	  .at = offsetof(struct config_filter, request),
 	  .count_at = offsetof(struct config_filter, has_request),
 	  .record = &record_modifier,
 	  .help = "changes to the request" },
 	{ .name = "responseHeaderModifier",
 	  .type = F_RECORD,
-	  .flags = FIELD_HAS_COUNT,
+	  .flags = HAS_COUNT,
 	  .at = offsetof(struct config_filter, response),
 	  .count_at = offsetof(struct config_filter, has_response),
 	  .record = &record_modifier,
@@ -317,57 +166,27 @@ static void finish_filter(struct decoder *d, const struct node *n, void *value)
 	if (request ? f->has_response : f->has_request)
 		decode_complain(d, n, other, "does not belong to the filter's type; wanted only %s", mine);
 }
-static const struct record record_filter = { .name = "filters",
-					     .size = sizeof(struct config_filter),
-					     .position_at = offsetof(struct config_filter, at),
-					     FIELDS(filter_fields),
+static const struct record record_filter = { ITEM("filters", struct config_filter, at, filter_fields),
 					     .finish = finish_filter };
 
 /* ---- rules and routes ---- */
 
 static const struct field timeout_fields[] = {
-	{ .name = "request",
-	  .type = F_DURATION,
-	  .at = offsetof(struct config_rule, request_timeout_ns),
-	  .help = "the whole request; 0s: no bound" },
-	{ .name = "backendRequest",
-	  .type = F_DURATION,
-	  .at = offsetof(struct config_rule, backend_timeout_ns),
-	  .help = "one attempt at a replica; not longer than request" },
+	PLAIN("request", F_DURATION, 0, struct config_rule, request_timeout_ns, "the whole request; 0s: no bound"),
+	PLAIN("backendRequest", F_DURATION, 0, struct config_rule, backend_timeout_ns,
+	      "one attempt at a replica; not longer than request"),
 };
-static const struct record record_timeouts = { .name = "timeouts", .position_at = NO_POSITION, FIELDS(timeout_fields) };
+static const struct record record_timeouts = { GROUP("timeouts", timeout_fields) };
 
 static const struct field rule_fields[] = {
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_rule, name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "for people" },
-	{ .name = "matches",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_rule, matches),
-	  .count_at = offsetof(struct config_rule, match_count),
-	  .max = 64,
-	  .record = &record_match,
-	  .help = "one of these must hold; default: any request" },
-	{ .name = "filters",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_rule, filters),
-	  .count_at = offsetof(struct config_rule, filter_count),
-	  .max = 16,
-	  .record = &record_filter,
-	  .help = "changes to requests and answers" },
-	{ .name = "backendRefs",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_rule, backends),
-	  .count_at = offsetof(struct config_rule, backend_count),
-	  .max = 16,
-	  .record = &record_backend,
-	  .help = "where to; with none the answer is 500" },
-	{ .name = "timeouts",
-	  .type = F_RECORD,
-	  .record = &record_timeouts,
-	  .help = "bounds of time, as GEP-2257 durations" },
+	TEXT("name", 0, struct config_rule, name, scalar_is_dns_subdomain, NULL, "for people"),
+	LIST("matches", 0, struct config_rule, matches, match_count, 0, 64, &record_match,
+	     "one of these must hold; default: any request"),
+	LIST("filters", 0, struct config_rule, filters, filter_count, 0, 16, &record_filter,
+	     "changes to requests and answers"),
+	LIST("backendRefs", 0, struct config_rule, backends, backend_count, 0, 16, &record_backend,
+	     "where to; with none the answer is 500"),
+	OBJECT("timeouts", 0, &record_timeouts, "bounds of time, as GEP-2257 durations"),
 	UNSUPPORTED("retry", "InferencePolicy with spec.retry"),
 	UNSUPPORTED("sessionPersistence", "no session persistence"),
 };
@@ -391,339 +210,141 @@ static void finish_rule(struct decoder *d, const struct node *n, void *value)
 		decode_complain(d, n, "timeouts.backendRequest",
 				"is longer than timeouts.request; wanted at most that");
 }
-static const struct record record_rule = { .name = "rules",
-					   .size = sizeof(struct config_rule),
-					   .position_at = offsetof(struct config_rule, at),
-					   FIELDS(rule_fields),
-					   .finish = finish_rule };
+static const struct record record_rule = { ITEM("rules", struct config_rule, at, rule_fields), .finish = finish_rule };
 
 static const struct field hostname_fields[] = {
-	{ .name = "",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_header_name, text),
-	  .check = scalar_is_hostname,
-	  .help = "host name" },
+	TEXT("", 0, struct config_header_name, text, scalar_is_hostname, NULL, "host name"),
 };
-static const struct record record_hostname = { .name = "hostnames",
-					       .size = sizeof(struct config_header_name),
-					       .position_at = offsetof(struct config_header_name, at),
-					       .scalar = true,
-					       FIELDS(hostname_fields) };
+static const struct record record_hostname = { ITEM("hostnames", struct config_header_name, at, hostname_fields),
+					       .scalar = true };
 static const struct field route_spec_fields[] = {
-	{ .name = "parentRefs",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_http_route, parents),
-	  .count_at = offsetof(struct config_http_route, parent_count),
-	  .max = 32,
-	  .record = &record_parent,
-	  .help = "the Gateways whose requests it takes; with none it takes none" },
-	{ .name = "hostnames",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_http_route, hostnames),
-	  .count_at = offsetof(struct config_http_route, hostname_count),
-	  .max = 16,
-	  .record = &record_hostname,
-	  .help = "the hosts it is for; default: those of its listeners" },
-	{ .name = "rules",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_http_route, rules),
-	  .count_at = offsetof(struct config_http_route, rule_count),
-	  .max = 16,
-	  .record = &record_rule,
-	  .help = "what goes where" },
+	LIST("parentRefs", 0, struct config_http_route, parents, parent_count, 0, 32, &record_parent,
+	     "the Gateways whose requests it takes; with none it takes none"),
+	LIST("hostnames", 0, struct config_http_route, hostnames, hostname_count, 0, 16, &record_hostname,
+	     "the hosts it is for; default: those of its listeners"),
+	LIST("rules", 0, struct config_http_route, rules, rule_count, 0, 16, &record_rule, "what goes where"),
 	UNSUPPORTED("useDefaultGateways", "parentRefs"),
 };
-static const struct record record_route_spec = { .name = "spec",
-						 .position_at = NO_POSITION,
-						 FIELDS(route_spec_fields) };
+static const struct record record_route_spec = { GROUP("spec", route_spec_fields) };
 static const struct field http_route_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "spec",
-	  .type = F_RECORD,
-	  .flags = FIELD_REQUIRED,
-	  .record = &record_route_spec,
-	  .help = "the route" },
+	OBJECT("spec", REQUIRED, &record_route_spec, "the route"),
 	STATUS_FIELD,
 };
-const struct record record_http_route = { .name = "HTTPRoute",
-					  .size = sizeof(struct config_http_route),
-					  .position_at = NO_POSITION,
-					  FIELDS(http_route_fields) };
+const struct record record_http_route = { KIND("HTTPRoute", struct config_http_route, http_route_fields) };
 
 /* ---- gateways ---- */
 
 static const struct field certificate_fields[] = {
-	{ .name = "group", .type = F_TEXT, .at = offsetof(struct config_ref, group), .help = "empty" },
-	{ .name = "kind",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_ref, kind),
-	  .initial_text = "Secret",
-	  .help = "Secret" },
-	{ .name = "namespace",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_ref, namespace),
-	  .check = scalar_is_dns_label,
-	  .help = "default: the Gateway's" },
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_ref, name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "name of the Secret" },
+	TEXT("group", 0, struct config_ref, group, NULL, NULL, "empty"),
+	TEXT("kind", 0, struct config_ref, kind, NULL, "Secret", "Secret"),
+	TEXT("namespace", 0, struct config_ref, namespace, scalar_is_dns_label, NULL, "default: the Gateway's"),
+	TEXT("name", REQUIRED, struct config_ref, name, scalar_is_dns_subdomain, NULL, "name of the Secret"),
 };
-static const struct record record_certificate = { .name = "certificateRefs",
-						  .size = sizeof(struct config_ref),
-						  .position_at = offsetof(struct config_ref, at),
-						  FIELDS(certificate_fields),
+static const struct record record_certificate = { ITEM("certificateRefs", struct config_ref, at, certificate_fields),
 						  .finish = finish_ref };
 static const struct field tls_fields[] = {
-	{ .name = "mode",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_listener, tls_mode),
-	  .words = "Terminate !Passthrough",
-	  .help = "Terminate" },
-	{ .name = "certificateRefs",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_listener, certificate_refs),
-	  .count_at = offsetof(struct config_listener, certificate_ref_count),
-	  .max = 64,
-	  .record = &record_certificate,
-	  .help = "Secrets with tls.crt and tls.key" },
+	WORD("mode", 0, struct config_listener, tls_mode, "Terminate !Passthrough", 0, "Terminate"),
+	LIST("certificateRefs", 0, struct config_listener, certificate_refs, certificate_ref_count, 0, 64,
+	     &record_certificate, "Secrets with tls.crt and tls.key"),
 	IGNORED("options"),
 	UNSUPPORTED("frontendValidation", "no client certificates"),
 };
-static const struct record record_tls = { .name = "tls", .position_at = NO_POSITION, FIELDS(tls_fields) };
+static const struct record record_tls = { GROUP("tls", tls_fields) };
 
 static const struct field from_selector_fields[] = {
-	{ .name = "matchLabels",
-	  .type = F_LABELS,
-	  .at = offsetof(struct config_listener, allowed_selector),
-	  .help = "labels of the namespaces" },
+	PLAIN("matchLabels", F_LABELS, 0, struct config_listener, allowed_selector, "labels of the namespaces"),
 	UNSUPPORTED("matchExpressions", "matchLabels"),
 };
-static const struct record record_from_selector = { .name = "selector",
-						    .position_at = NO_POSITION,
-						    FIELDS(from_selector_fields) };
+static const struct record record_from_selector = { GROUP("selector", from_selector_fields) };
 static const struct field from_fields[] = {
-	{ .name = "from",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_listener, allowed_from),
-	  .words = "Same All Selector None",
-	  .help = "namespaces whose routes may attach; files have no Namespace objects, so Selector attaches none" },
-	{ .name = "selector", .type = F_RECORD, .record = &record_from_selector, .help = "for Selector" },
+	WORD("from", 0, struct config_listener, allowed_from, "Same All Selector None", 0,
+	     "namespaces whose routes may attach; files have no Namespace objects, so Selector attaches none"),
+	OBJECT("selector", 0, &record_from_selector, "for Selector"),
 };
-static const struct record record_from = { .name = "namespaces", .position_at = NO_POSITION, FIELDS(from_fields) };
+static const struct record record_from = { GROUP("namespaces", from_fields) };
 static const struct field allowed_fields[] = {
-	{ .name = "namespaces", .type = F_RECORD, .record = &record_from, .help = "where routes may come from" },
+	OBJECT("namespaces", 0, &record_from, "where routes may come from"),
 	IGNORED("kinds"),
 };
-static const struct record record_allowed = { .name = "allowedRoutes",
-					      .position_at = NO_POSITION,
-					      FIELDS(allowed_fields) };
+static const struct record record_allowed = { GROUP("allowedRoutes", allowed_fields) };
 
 static const struct field listener_fields[] = {
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_listener, name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "name of the section" },
-	{ .name = "hostname",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_listener, hostname),
-	  .check = scalar_is_hostname,
-	  .help = "only this host; default: any" },
-	{ .name = "port",
-	  .type = F_NUMBER16,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_listener, port),
-	  .min = 0,
-	  .max = 65535,
-	  .help = "the port; 0: any free one" },
-	{ .name = "protocol",
-	  .type = F_WORD,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_listener, protocol),
-	  .words = "HTTP HTTPS !TLS !TCP !UDP",
-	  .help = "HTTP or HTTPS" },
-	{ .name = "tls", .type = F_RECORD, .record = &record_tls, .help = "for HTTPS" },
-	{ .name = "allowedRoutes", .type = F_RECORD, .record = &record_allowed, .help = "which routes may attach" },
+	TEXT("name", REQUIRED, struct config_listener, name, scalar_is_dns_subdomain, NULL, "name of the section"),
+	TEXT("hostname", 0, struct config_listener, hostname, scalar_is_hostname, NULL, "only this host; default: any"),
+	NUMBER("port", F_NUMBER16, REQUIRED, struct config_listener, port, 0, 65535, 0, "the port; 0: any free one"),
+	WORD("protocol", REQUIRED, struct config_listener, protocol, "HTTP HTTPS !TLS !TCP !UDP", 0, "HTTP or HTTPS"),
+	OBJECT("tls", 0, &record_tls, "for HTTPS"),
+	OBJECT("allowedRoutes", 0, &record_allowed, "which routes may attach"),
 };
-static const struct record record_listener = { .name = "listeners",
-					       .size = sizeof(struct config_listener),
-					       .position_at = offsetof(struct config_listener, at),
-					       FIELDS(listener_fields) };
+static const struct record record_listener = { ITEM("listeners", struct config_listener, at, listener_fields) };
 
 static const struct field address_fields[] = {
-	{ .name = "type",
-	  .type = F_WORD,
-	  .at = offsetof(struct config_gateway_address, type),
-	  .words = "IPAddress !Hostname !NamedAddress",
-	  .help = "IPAddress" },
-	{ .name = "value",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_gateway_address, value),
-	  .check = scalar_is_ip,
-	  .help = "the address" },
+	WORD("type", 0, struct config_gateway_address, type, "IPAddress !Hostname !NamedAddress", 0, "IPAddress"),
+	TEXT("value", REQUIRED, struct config_gateway_address, value, scalar_is_ip, NULL, "the address"),
 };
-static const struct record record_address = { .name = "addresses",
-					      .size = sizeof(struct config_gateway_address),
-					      .position_at = offsetof(struct config_gateway_address, at),
-					      FIELDS(address_fields) };
+static const struct record record_address = { ITEM("addresses", struct config_gateway_address, at, address_fields) };
 
 static const struct field gateway_spec_fields[] = {
-	{ .name = "gatewayClassName",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_gateway, class_name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "a class; any name will do in files" },
-	{ .name = "addresses",
-	  .type = F_LIST,
-	  .at = offsetof(struct config_gateway, addresses),
-	  .count_at = offsetof(struct config_gateway, address_count),
-	  .max = 16,
-	  .record = &record_address,
-	  .help = "addresses to listen on; default: all of the machine" },
-	{ .name = "listeners",
-	  .type = F_LIST,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_gateway, listeners),
-	  .count_at = offsetof(struct config_gateway, listener_count),
-	  .min = 1,
-	  .max = 64,
-	  .record = &record_listener,
-	  .help = "ports and hosts" },
+	TEXT("gatewayClassName", REQUIRED, struct config_gateway, class_name, scalar_is_dns_subdomain, NULL,
+	     "a class; any name will do in files"),
+	LIST("addresses", 0, struct config_gateway, addresses, address_count, 0, 16, &record_address,
+	     "addresses to listen on; default: all of the machine"),
+	LIST("listeners", REQUIRED, struct config_gateway, listeners, listener_count, 1, 64, &record_listener,
+	     "ports and hosts"),
 	IGNORED("infrastructure"),
 	IGNORED("allowedListeners"),
 	UNSUPPORTED("backendTLS", "plain connections to replicas"),
 	UNSUPPORTED("tls", "tls of a listener"),
 	UNSUPPORTED("defaultScope", "parentRefs in routes"),
 };
-static const struct record record_gateway_spec = { .name = "spec",
-						   .position_at = NO_POSITION,
-						   FIELDS(gateway_spec_fields) };
+static const struct record record_gateway_spec = { GROUP("spec", gateway_spec_fields) };
 static const struct field gateway_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "spec",
-	  .type = F_RECORD,
-	  .flags = FIELD_REQUIRED,
-	  .record = &record_gateway_spec,
-	  .help = "the gateway" },
+	OBJECT("spec", REQUIRED, &record_gateway_spec, "the gateway"),
 	STATUS_FIELD,
 };
-const struct record record_gateway = {
-	.name = "Gateway", .size = sizeof(struct config_gateway), .position_at = NO_POSITION, FIELDS(gateway_fields)
-};
+const struct record record_gateway = { KIND("Gateway", struct config_gateway, gateway_fields) };
 
 static const struct field class_spec_fields[] = {
-	{ .name = "controllerName",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_gateway_class, controller_name),
-	  .check = scalar_is_not_empty,
-	  .help = "name of the controller, such as penstock.dev/gateway" },
+	TEXT("controllerName", REQUIRED, struct config_gateway_class, controller_name, scalar_is_not_empty, NULL,
+	     "name of the controller, such as penstock.dev/gateway"),
 	IGNORED("parametersRef"),
 	IGNORED("description"),
 };
-static const struct record record_class_spec = { .name = "spec",
-						 .position_at = NO_POSITION,
-						 FIELDS(class_spec_fields) };
+static const struct record record_class_spec = { GROUP("spec", class_spec_fields) };
 static const struct field gateway_class_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "spec",
-	  .type = F_RECORD,
-	  .flags = FIELD_REQUIRED,
-	  .record = &record_class_spec,
-	  .help = "the class" },
+	OBJECT("spec", REQUIRED, &record_class_spec, "the class"),
 	STATUS_FIELD,
 };
-const struct record record_gateway_class = { .name = "GatewayClass",
-					     .size = sizeof(struct config_gateway_class),
-					     .position_at = NO_POSITION,
-					     FIELDS(gateway_class_fields) };
+const struct record record_gateway_class = { KIND("GatewayClass", struct config_gateway_class, gateway_class_fields) };
 
 /* ---- grants ---- */
 
 static const struct field grant_from_fields[] = {
-	{ .name = "group",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_grant_end, group),
-	  .help = "group of the referring object" },
-	{ .name = "kind",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_grant_end, kind),
-	  .check = scalar_is_not_empty,
-	  .help = "its kind" },
-	{ .name = "namespace",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_grant_end, namespace),
-	  .check = scalar_is_dns_label,
-	  .help = "its namespace" },
+	TEXT("group", REQUIRED, struct config_grant_end, group, NULL, NULL, "group of the referring object"),
+	TEXT("kind", REQUIRED, struct config_grant_end, kind, scalar_is_not_empty, NULL, "its kind"),
+	TEXT("namespace", REQUIRED, struct config_grant_end, namespace, scalar_is_dns_label, NULL, "its namespace"),
 };
-static const struct record record_grant_from = { .name = "from",
-						 .size = sizeof(struct config_grant_end),
-						 .position_at = offsetof(struct config_grant_end, at),
-						 FIELDS(grant_from_fields) };
+static const struct record record_grant_from = { ITEM("from", struct config_grant_end, at, grant_from_fields) };
 static const struct field grant_to_fields[] = {
-	{ .name = "group",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_grant_end, group),
-	  .help = "group of what is referred to" },
-	{ .name = "kind",
-	  .type = F_TEXT,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_grant_end, kind),
-	  .check = scalar_is_not_empty,
-	  .help = "its kind" },
-	{ .name = "name",
-	  .type = F_TEXT,
-	  .at = offsetof(struct config_grant_end, name),
-	  .check = scalar_is_dns_subdomain,
-	  .help = "its name; default: all" },
+	TEXT("group", REQUIRED, struct config_grant_end, group, NULL, NULL, "group of what is referred to"),
+	TEXT("kind", REQUIRED, struct config_grant_end, kind, scalar_is_not_empty, NULL, "its kind"),
+	TEXT("name", 0, struct config_grant_end, name, scalar_is_dns_subdomain, NULL, "its name; default: all"),
 };
-static const struct record record_grant_to = { .name = "to",
-					       .size = sizeof(struct config_grant_end),
-					       .position_at = offsetof(struct config_grant_end, at),
-					       FIELDS(grant_to_fields) };
+static const struct record record_grant_to = { ITEM("to", struct config_grant_end, at, grant_to_fields) };
 static const struct field grant_spec_fields[] = {
-	{ .name = "from",
-	  .type = F_LIST,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_reference_grant, from),
-	  .count_at = offsetof(struct config_reference_grant, from_count),
-	  .min = 1,
-	  .max = 16,
-	  .record = &record_grant_from,
-	  .help = "who may refer" },
-	{ .name = "to",
-	  .type = F_LIST,
-	  .flags = FIELD_REQUIRED,
-	  .at = offsetof(struct config_reference_grant, to),
-	  .count_at = offsetof(struct config_reference_grant, to_count),
-	  .min = 1,
-	  .max = 16,
-	  .record = &record_grant_to,
-	  .help = "to what, in the grant's namespace" },
+	LIST("from", REQUIRED, struct config_reference_grant, from, from_count, 1, 16, &record_grant_from,
+	     "who may refer"),
+	LIST("to", REQUIRED, struct config_reference_grant, to, to_count, 1, 16, &record_grant_to,
+	     "to what, in the grant's namespace"),
 };
-static const struct record record_grant_spec = { .name = "spec",
-						 .position_at = NO_POSITION,
-						 FIELDS(grant_spec_fields) };
+static const struct record record_grant_spec = { GROUP("spec", grant_spec_fields) };
 static const struct field reference_grant_fields[] = {
 	HEAD_FIELDS,
-	{ .name = "spec",
-	  .type = F_RECORD,
-	  .flags = FIELD_REQUIRED,
-	  .record = &record_grant_spec,
-	  .help = "the grant" },
+	OBJECT("spec", REQUIRED, &record_grant_spec, "the grant"),
 	STATUS_FIELD,
 };
-const struct record record_reference_grant = { .name = "ReferenceGrant",
-					       .size = sizeof(struct config_reference_grant),
-					       .position_at = NO_POSITION,
-					       FIELDS(reference_grant_fields) };
+const struct record record_reference_grant = { KIND("ReferenceGrant", struct config_reference_grant,
+						    reference_grant_fields) };

@@ -82,7 +82,7 @@ static int reference_options(enum option_scope scope, const char *group, const c
 
 static int add_default(const struct field *f, struct buf *out)
 {
-	if (f->flags & FIELD_REQUIRED)
+	if (f->flags & REQUIRED)
 		return buf_printf(out, "required");
 	if (f->initial_text && *f->initial_text)
 		return buf_printf(out, "`%s`", f->initial_text);
