@@ -166,7 +166,7 @@ static int series_is_new(struct metrics_text *t, struct page_sum *s, struct span
 {
 	uint64_t hash = hash_bytes(labels);
 	if (!s->seen)
-		s->seen = malloc(PAGE_SERIES_MAX * sizeof *s->seen);
+		s->seen = calloc(PAGE_SERIES_MAX, sizeof *s->seen);
 	if (!s->seen)
 		return -PS_ENOMEM;
 	for (unsigned i = 0; i < s->series; i++) {

@@ -115,6 +115,14 @@ static void ask_everything_soon(struct probe_pool *pp)
 
 /* ---- pools ---- */
 
+static bool policy_same(const struct probe_policy *a, const struct probe_policy *b)
+{
+	return a->engine == b->engine && a->metrics_interval_ns == b->metrics_interval_ns &&
+	       a->health_interval_ns == b->health_interval_ns && a->models_interval_ns == b->models_interval_ns &&
+	       a->timeout_ns == b->timeout_ns && strcmp(a->metrics_path, b->metrics_path) == 0 &&
+	       strcmp(a->health_path, b->health_path) == 0 && strcmp(a->models_path, b->models_path) == 0;
+}
+
 static void pool_drop(struct probe_pool *pp)
 {
 	drop_stale_targets(pp, UINT64_MAX);
@@ -129,7 +137,7 @@ static void compare_pool(struct probe_pool *pp)
 		pool_drop(pp);
 		return;
 	}
-	if (memcmp(&pp->policy, &pp->given, sizeof pp->policy) != 0) {
+	if (!policy_same(&pp->policy, &pp->given)) {
 		pp->policy = pp->given;
 		ask_everything_soon(pp);
 	}

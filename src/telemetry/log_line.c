@@ -13,9 +13,12 @@
 
 enum {
 	BLOCK_BYTES_MAX = 64 * 1024,
-	BLOCK_FULL_BYTES = 24 * 1024, /* handed over without waiting; leaves more than one line of room */
-	BLOCK_FIRST_BYTES = 4 * 1024,
+	BLOCK_FULL_BYTES = 24 * 1024,  /* handed over without waiting; leaves more than one line of room */
+	BLOCK_FIRST_BYTES = 32 * 1024, /* taken at once: growing would copy every line some times over */
+	STAMP_LENGTH = 19,
 	STAMP_BYTES = 32,
+	NUMBER_BYTES = 24, /* 2^64 has 20 digits */
+	KEY_EXTRA = 4,
 };
 #define HAND_OVER_NS (20 * NS_PER_MS)
 
@@ -98,23 +101,45 @@ static void put(struct log_line *l, struct span s)
 		l->broken = buf_add(l->b, s) < 0;
 }
 
-static void put_number(struct log_line *l, uint64_t v, unsigned width)
+/* Room for a whole field, so that what is usual costs one check; NULL: the line is broken. To be followed by a commit.
+ */
+static char *room(struct log_line *l, size_t n)
 {
-	char text[24];
+	char *to = l->broken ? NULL : buf_reserve(l->b, n);
+	l->broken = !to;
+	return to;
+}
+
+static char *copy(char *to, const char *from, size_t n)
+{
+	memcpy(to, from, n);
+	return to + n;
+}
+
+/* At least `width` digits, zeroes in front. */
+static char *copy_number(char *to, uint64_t v, unsigned width)
+{
+	char text[NUMBER_BYTES];
 	size_t at = sizeof text;
 	while (v || width || at == sizeof text) {
 		text[--at] = (char)('0' + v % 10);
 		v /= 10;
 		width -= width > 0;
 	}
-	put(l, span_of(text + at, sizeof text - at));
+	return copy(to, text + at, sizeof text - at);
 }
 
-static void put_key(struct log_line *l, const char *key)
+/* ` key=` or `,"key":`, which needs KEY_EXTRA bytes more than the key. */
+static char *copy_key(char *to, bool json, const char *key, size_t n)
 {
-	put(l, l->json ? SPAN(",\"") : SPAN(" "));
-	put(l, span_str(key));
-	put(l, l->json ? SPAN("\":") : SPAN("="));
+	to = json ? copy(to, ",\"", 2) : copy(to, " ", 1);
+	to = copy(to, key, n);
+	return json ? copy(to, "\":", 2) : copy(to, "=", 1);
+}
+
+static void commit(struct log_line *l, const char *end)
+{
+	buf_commit(l->b, (size_t)(end - (l->b->p + l->b->end)));
 }
 
 /* The code point of the valid UTF-8 sequence of k bytes at p. */
@@ -174,10 +199,13 @@ static void put_quoted(struct log_line *l, struct span v)
 /* Printable ASCII without blank, quote, equals sign and backslash, and not empty. */
 static bool is_bare(struct span v)
 {
-	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] <= ' ' || v.p[i] >= 0x7f || v.p[i] == '"' || v.p[i] == '=' || v.p[i] == '\\')
-			return false;
-	return v.n > 0 && v.n <= LOG_VALUE_BYTES;
+	unsigned odd = v.n == 0 || v.n > LOG_VALUE_BYTES;
+	for (size_t i = 0; i < v.n; i++) { /* no early way out: so it is eight or sixteen bytes at a time */
+		unsigned char c = (unsigned char)v.p[i];
+		odd |= (unsigned)(c <= ' ') | (unsigned)(c >= 0x7f) | (unsigned)(c == '"') | (unsigned)(c == '=') |
+		       (unsigned)(c == '\\');
+	}
+	return !odd;
 }
 
 /* ---- the door ---- */
@@ -189,18 +217,21 @@ bool log_enabled(enum log_level level)
 
 static void put_head(struct log_line *l, enum log_level level, const char *event)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
+	static const struct span names[] = { { "error", 5 }, { "warn", 4 }, { "info", 4 }, { "debug", 5 } };
 	uint64_t wall = clock_wall_ns();
-	put(l, l->json ? SPAN("{\"ts\":\"") : SPAN("ts="));
-	put(l, span_str(stamp(wall)));
-	put(l, SPAN("."));
-	put_number(l, wall / NS_PER_MS % 1000, 3);
-	put(l, l->json ? SPAN("Z\",\"level\":\"") : SPAN("Z level="));
-	put(l, span_str(names[level]));
-	put(l, l->json ? SPAN("\",\"event\":\"") : SPAN(" event="));
-	put(l, span_str(event));
-	if (l->json)
-		put(l, SPAN("\""));
+	size_t n = strlen(event);
+	char *to = room(l, 2 * STAMP_BYTES + NUMBER_BYTES + n);
+	if (!to)
+		return;
+	to = l->json ? copy(to, "{\"ts\":\"", 7) : copy(to, "ts=", 3);
+	to = copy(to, stamp(wall), STAMP_LENGTH);
+	*to++ = '.';
+	to = copy_number(to, wall / NS_PER_MS % 1000, 3);
+	to = l->json ? copy(to, "Z\",\"level\":\"", 12) : copy(to, "Z level=", 8);
+	to = copy(to, names[level].p, names[level].n);
+	to = l->json ? copy(to, "\",\"event\":\"", 11) : copy(to, " event=", 7);
+	to = copy(to, event, n);
+	commit(l, l->json ? copy(to, "\"", 1) : to);
 }
 
 struct log_line log_begin(enum log_level level, const char *event)
@@ -223,10 +254,14 @@ void log_str(struct log_line *l, const char *key, struct span v)
 {
 	if (!l->b)
 		return;
-	put_key(l, key);
-	if (!l->json && is_bare(v))
-		put(l, v);
-	else
+	size_t n = strlen(key);
+	bool bare = !l->json && is_bare(v);
+	char *to = room(l, n + KEY_EXTRA + (bare ? v.n : 0));
+	if (!to)
+		return;
+	to = copy_key(to, l->json, key, n);
+	commit(l, bare ? copy(to, v.p, v.n) : to);
+	if (!bare)
 		put_quoted(l, v);
 }
 
@@ -234,18 +269,23 @@ void log_u64(struct log_line *l, const char *key, uint64_t v)
 {
 	if (!l->b)
 		return;
-	put_key(l, key);
-	put_number(l, v, 0);
+	size_t n = strlen(key);
+	char *to = room(l, n + KEY_EXTRA + NUMBER_BYTES);
+	if (to)
+		commit(l, copy_number(copy_key(to, l->json, key, n), v, 0));
 }
 
 void log_ms(struct log_line *l, const char *key, uint64_t ns)
 {
 	if (!l->b)
 		return;
-	put_key(l, key);
-	put_number(l, ns / NS_PER_MS, 0);
-	put(l, SPAN("."));
-	put_number(l, ns % NS_PER_MS / NS_PER_US, 3);
+	size_t n = strlen(key);
+	char *to = room(l, n + KEY_EXTRA + 2 * NUMBER_BYTES);
+	if (!to)
+		return;
+	to = copy_number(copy_key(to, l->json, key, n), ns / NS_PER_MS, 0);
+	*to++ = '.';
+	commit(l, copy_number(to, ns % NS_PER_MS / NS_PER_US, 3));
 }
 
 void log_end(struct log_line *l)

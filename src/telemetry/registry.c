@@ -49,6 +49,7 @@ struct family {
 	struct list series;
 	struct tm_series plain;
 	bool plain_listed; /* it appears in /metrics */
+	uint8_t label_count;
 	char other_labels[OTHER_BYTES_MAX];
 };
 
@@ -80,6 +81,15 @@ const struct tm_row *tm_row_of(enum tm_metric m)
 	return &rows[m];
 }
 
+static uint8_t label_count(const char *labels)
+{
+	uint8_t n = *labels ? 1 : 0;
+	for (; *labels; labels++)
+		n = (uint8_t)(n + (*labels == ','));
+	assert(n <= TM_LABELS_MAX);
+	return n;
+}
+
 static void make_registry(void)
 {
 	list_init(&registry.forgotten);
@@ -88,34 +98,43 @@ static void make_registry(void)
 		map_init(&f->by_labels, TM_SERIES_MAX);
 		list_init(&f->series);
 		f->plain.metric = (enum tm_metric)m;
-		f->plain_listed = !*rows[m].labels;
+		f->label_count = label_count(rows[m].labels);
+		f->plain_listed = f->label_count == 0;
 	}
 }
 
-static unsigned label_count(const char *labels)
+static struct span value_at(const struct span *values, size_t n, size_t i)
 {
-	unsigned n = *labels ? 1 : 0;
-	for (; *labels; labels++)
-		n += *labels == ',';
-	return n;
+	return i < n ? span_head(values[i], TM_VALUE_BYTES) : SPAN_NONE;
+}
+
+static uint64_t values_hash(enum tm_metric m, const struct span *values, size_t n)
+{
+	uint64_t hash = m;
+	for (size_t i = 0; i < n; i++)
+		hash = hash_mix(hash, hash_bytes(value_at(values, n, i)));
+	return hash;
+}
+
+static void key_add(struct key *k, const void *from, size_t n)
+{
+	void *to = k->bytes + k->n;
+	if (n)
+		memcpy(to, from, n);
+	k->n += n;
 }
 
 static void key_make(struct key *k, enum tm_metric m, const struct span *values, size_t n)
 {
-	unsigned want = label_count(rows[m].labels);
-	assert(n <= want && want <= TM_LABELS_MAX);
 	k->metric = m;
+	k->hash = values_hash(m, values, n);
 	k->n = 0;
-	for (size_t i = 0; i < want; i++) {
-		struct span v = i < n ? span_head(values[i], TM_VALUE_BYTES) : SPAN_NONE;
+	for (size_t i = 0; i < registry.family[m].label_count; i++) {
+		struct span v = value_at(values, n, i);
 		uint16_t length = (uint16_t)v.n;
-		memcpy(k->bytes + k->n, &length, sizeof length);
-		k->n += sizeof length;
-		if (v.n)
-			memcpy(k->bytes + k->n, v.p, v.n);
-		k->n += v.n;
+		key_add(k, &length, sizeof length);
+		key_add(k, v.p, v.n);
 	}
-	k->hash = hash_mix(hash_bytes(span_of(k->bytes, k->n)), m);
 }
 
 /* A label value as the text format wants it: valid UTF-8; backslash, quote and newline escaped. Other control bytes,
@@ -145,8 +164,8 @@ static size_t label_write(char *to, struct span name, struct span value)
 {
 	size_t n = name.n;
 	memcpy(to, name.p, n);
-	memcpy(to + n, "=\"", 2);
-	n += 2;
+	to[n++] = '=';
+	to[n++] = '"';
 	n += escape(to + n, value);
 	to[n++] = '"';
 	return n;
@@ -219,13 +238,27 @@ static struct tm_series *find_or_make_locked(const struct key *k)
 	return s;
 }
 
-static bool matches(const struct tm_series *s, const struct key *k)
+/* Are these the values of s? Compared one by one with its key, so that nothing is copied for a look-up that succeeds.
+ */
+static bool matches(const struct tm_series *s, enum tm_metric m, uint64_t hash, const struct span *values, size_t n)
 {
-	return s && s->hash == k->hash && s->metric == k->metric && span_eq(s->key, span_of(k->bytes, k->n));
+	if (!s || s->hash != hash || s->metric != m)
+		return false;
+	size_t at = 0;
+	for (size_t i = 0; at < s->key.n; i++) {
+		struct span v = value_at(values, n, i);
+		uint16_t length;
+		memcpy(&length, s->key.p + at, sizeof length);
+		at += sizeof length;
+		if (length != v.n || (v.n && memcmp(s->key.p + at, v.p, v.n) != 0))
+			return false;
+		at += length;
+	}
+	return true;
 }
 
-/* The cache slot of a key, after emptying the cache when a series was forgotten since. */
-static struct tm_series **cache_slot(const struct key *k)
+/* The cache slot of a hash, after emptying the cache when a series was forgotten since. */
+static struct tm_series **cache_slot(uint64_t hash)
 {
 	/* Pairs with the release in tm_forget: whoever learned that labels are forgotten no longer finds them here. */
 	uint64_t forgets = atomic_load_explicit(&registry.forgets, memory_order_acquire);
@@ -233,26 +266,34 @@ static struct tm_series **cache_slot(const struct key *k)
 		memset(cache.slot, 0, sizeof cache.slot);
 		cache.forgets = forgets;
 	}
-	return &cache.slot[k->hash % CACHE_SLOTS];
+	return &cache.slot[hash % CACHE_SLOTS];
+}
+
+/* Kept out of line: its frame is some kilobytes, which the compiler clears. */
+static __attribute__((noinline)) struct tm_series *look_up(enum tm_metric m, const struct span *values, size_t n)
+{
+	struct key k;
+	(void)pthread_once(&registry.once, make_registry);
+	assert(n <= registry.family[m].label_count);
+	key_make(&k, m, values, n);
+	(void)pthread_mutex_lock(&registry.lock);
+	struct tm_series *s = find_or_make_locked(&k);
+	(void)pthread_mutex_unlock(&registry.lock);
+	return s;
 }
 
 struct tm_series *tm_series_of(enum tm_metric m, const struct span *values, size_t n)
 {
-	struct key k;
-	key_make(&k, m, values, n);
-	if (k.n == 0)
+	if (!*rows[m].labels)
 		return tm_plain(m);
-	struct tm_series **slot = cache_slot(&k);
-	if (matches(*slot, &k))
+	uint64_t hash = values_hash(m, values, n);
+	struct tm_series **slot = cache_slot(hash);
+	if (matches(*slot, m, hash, values, n))
 		return *slot;
-	(void)pthread_once(&registry.once, make_registry);
-	(void)pthread_mutex_lock(&registry.lock);
-	struct tm_series *s = find_or_make_locked(&k);
-	bool folded = s == &registry.family[m].plain;
-	(void)pthread_mutex_unlock(&registry.lock);
-	if (matches(s, &k))
+	struct tm_series *s = look_up(m, values, n);
+	if (matches(s, m, hash, values, n))
 		*slot = s;
-	if (folded)
+	if (s == &registry.family[m].plain)
 		tm_add(tm_plain(TM_SERIES_FOLDED), 1);
 	return s;
 }
@@ -280,8 +321,8 @@ void tm_forget(enum tm_metric m, const struct span *values, size_t n)
 	struct key k;
 	char text[LABELS_BYTES_MAX];
 	uint64_t now = clock_now_ns();
-	key_make(&k, m, values, n);
 	(void)pthread_once(&registry.once, make_registry);
+	key_make(&k, m, values, n);
 	(void)pthread_mutex_lock(&registry.lock);
 	struct tm_series *s = map_take(&registry.family[m].by_labels, span_of(text, labels_write(text, &k, false)));
 	if (s) {
