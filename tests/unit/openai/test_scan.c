@@ -257,7 +257,20 @@ static void nesting_ends_at_64(void **state)
 	assert_int_equal(nested(65, "{\"a\":", "}", &e), -PS_EDEPTH);
 }
 
-static void the_message_names_the_byte(void **state)
+/* What a scan in two pieces says. */
+static void explain_split(struct span t, size_t at, struct err *e)
+{
+	struct scan s;
+	scan_init(&s, NULL, NULL);
+	int r = scan_feed(&s, span_head(t, at));
+	if (r == 0)
+		r = scan_feed(&s, span_skip(t, at));
+	if (r == 0)
+		r = scan_end(&s);
+	assert_int_equal(scan_explain(&s, e), r);
+}
+
+static void the_message_names_the_byte_at_every_split(void **state)
 {
 	static const struct {
 		struct span text;
@@ -274,12 +287,18 @@ static void the_message_names_the_byte(void **state)
 		{ SPAN("\"a\nb\""), "byte 2: a control character stands unescaped in a string" },
 		{ SPAN("\"a\\x\""), "byte 2: a string has an unknown escape or half a surrogate pair" },
 		{ SPAN("\"a\xff\""), "byte 2: a string is not valid UTF-8" },
+		{ SPAN("\"a\xe4\xb8z\""), "byte 2: a string is not valid UTF-8" },
+		{ SPAN("\"a\\ud800\\u0041\""), "byte 2: a string has an unknown escape or half a surrogate pair" },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct err e = { 0 };
 		assert_int_equal(openai_json_check(rows[i].text, &e), -PS_EBADJSON);
 		assert_string_equal(e.text, rows[i].message);
+		for (size_t at = 0; at <= rows[i].text.n; at++) {
+			explain_split(rows[i].text, at, &e);
+			assert_string_equal(e.text, rows[i].message);
+		}
 	}
 }
 
@@ -440,7 +459,7 @@ int main(void)
 		cmocka_unit_test(valid_texts_are_taken_at_every_split),
 		cmocka_unit_test(invalid_texts_are_refused_at_every_split),
 		cmocka_unit_test(nesting_ends_at_64),
-		cmocka_unit_test(the_message_names_the_byte),
+		cmocka_unit_test(the_message_names_the_byte_at_every_split),
 		cmocka_unit_test(events_are_decoded_and_the_same_at_every_split),
 		cmocka_unit_test(a_muted_container_is_silent_until_its_end),
 		cmocka_unit_test(long_texts_survive_every_way_of_copying),
