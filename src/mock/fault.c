@@ -7,13 +7,13 @@
 #include <stdlib.h>
 
 static const char *const kind_names[FAULT_KIND_COUNT] = {
-#define FAULT(id, name, help) [FAULT_##id] = name,
+#define FAULT(id, name, help) [FAULT_##id] = (name),
 #include "mock/faults.def"
 #undef FAULT
 };
 
 static const char *const lie_names[LIE_COUNT] = {
-#define METRICS_LIE(id, name, help) [LIE_##id] = name,
+#define METRICS_LIE(id, name, help) [LIE_##id] = (name),
 #include "mock/lies.def"
 #undef METRICS_LIE
 };

@@ -13,7 +13,8 @@
 
 enum {
 	ADAPTERS_MAX = 256,
-	CHOICES_MAX = 2048, /* answers of one request: prompts times n */
+	NAME_MAX_BYTES = 128, /* of a model or adapter, with a NUL */
+	CHOICES_MAX = 2048,   /* answers of one request: prompts times n */
 	PROMPT_MAX_BYTES = 16 << 20,
 	ANSWER_MAX_BYTES = 64 << 20, /* the words of one choice */
 	DRIP_BYTES_MAX = 64 << 20,
@@ -139,7 +140,7 @@ struct exchange {
 	const struct api *api;
 	char id[40];
 	char item_id[40]; /* of a tool call, a message item */
-	char model[160];
+	char model[NAME_MAX_BYTES];
 	uint64_t created_s;
 	bool stream, include_usage, continuous_usage;
 	bool started; /* the API's `start` was called */
@@ -242,7 +243,8 @@ void models_list(struct mock *m, struct httpd_request *rq);
 void models_load_lora(struct mock *m, struct httpd_request *rq);
 void models_unload_lora(struct mock *m, struct httpd_request *rq);
 void models_tokenize(struct mock *m, struct httpd_request *rq);
-/* 0, -PS_EEXIST, -PS_ETOOBIG or -PS_ENOMEM. */
+bool models_name_is_plain(struct span name);
+/* 0, -PS_EINVAL, -PS_EEXIST, -PS_ETOOBIG or -PS_ENOMEM. */
 int models_add_lora(struct mock *m, struct span name, struct span path) MUST_CHECK;
 /* The engine number of a model: 0 for the base, -PS_ENOTFOUND. *ret_name is a lasting spelling of it. */
 int models_find(const struct mock *m, const char *name, const char **ret_name) MUST_CHECK;

@@ -119,8 +119,6 @@ static void add_rows(const struct view *v, struct page *p, const char *labels)
 
 static void add_lora_info(const struct mock *m, struct page *p)
 {
-	if (m->max_loras == 0)
-		return;
 	page_add(p, "# HELP vllm:lora_requests_info Running stats on lora requests.\n"
 		    "# TYPE vllm:lora_requests_info gauge\n");
 	for (int i = 0; i < LORA_SETS_MAX; i++) {

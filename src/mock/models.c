@@ -66,9 +66,20 @@ static struct adapter *free_slot(struct mock *m)
 	return NULL;
 }
 
+/* Names stand in labels of /metrics, in lists with commas. */
+bool models_name_is_plain(struct span name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] <= ' ' || name.p[i] == '"' || name.p[i] == '\\' || name.p[i] == ',')
+			return false;
+	return name.n > 0 && name.n < NAME_MAX_BYTES;
+}
+
 int models_add_lora(struct mock *m, struct span name, struct span path)
 {
 	struct adapter *a = free_slot(m);
+	if (!models_name_is_plain(name))
+		return -PS_EINVAL;
 	if (!a)
 		return -PS_ETOOBIG;
 	char *its_name = span_dup(name), *its_path = span_dup(path);
@@ -106,13 +117,9 @@ void models_load_lora(struct mock *m, struct httpd_request *rq)
 	const char *name = json_string_value(json_object_get(body, "lora_name"));
 	const char *path = json_string_value(json_object_get(body, "lora_path"));
 	char text[256];
-	int r = !name || !path || !*name || !*path ? -PS_EINVAL
-		: m->max_loras == 0		   ? -PS_ENOTFOUND
-						   : models_add_lora(m, span_str(name), span_str(path));
+	int r = name && path && *path ? models_add_lora(m, span_str(name), span_str(path)) : -PS_EINVAL;
 	if (r == -PS_EINVAL) {
 		answer_error(rq, 400, invalid_input, NULL, "Both 'lora_name' and 'lora_path' must be provided.");
-	} else if (r == -PS_ENOTFOUND) {
-		answer_detail(rq, 404, "Not Found", NULL);
 	} else if (r == -PS_EEXIST) {
 		answer_error(rq, 400, invalid_input, NULL, "The lora adapter '%.100s' has already been loaded.", name);
 	} else if (r < 0) {
@@ -174,8 +181,6 @@ static struct lora_set *find_set(struct mock *m, const struct lora_set *s)
 void models_note_loras(struct mock *m)
 {
 	struct lora_set s = { .at = (double)clock_wall_ns() / (double)NS_PER_S };
-	if (m->max_loras == 0)
-		return;
 	for (uint32_t i = 0; i < ADAPTERS_MAX; i++) {
 		uint32_t running, waiting;
 		if (!m->adapters[i].name)

@@ -14,7 +14,7 @@ static const struct {
 	const char *name, *help;
 	const struct bounds *bounds;
 } rows[HISTOGRAM_COUNT] = {
-#define HISTOGRAM(id, name, bounds, help) [HISTOGRAM_##id] = { name, help, &bounds },
+#define HISTOGRAM(id, name, bounds, help) [HISTOGRAM_##id] = { name, help, &(bounds) },
 #include "mock/series.def"
 #undef HISTOGRAM
 };

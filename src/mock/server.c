@@ -195,8 +195,10 @@ static int add_models(struct mock *m, const struct mock_options *o, struct err *
 	if (m->model_count == 0)
 		m->models[m->model_count++] = span_dup(SPAN("mock"));
 	for (size_t i = 0; i < m->model_count; i++)
-		if (!m->models[i])
-			return err_set(e, PS_ENOMEM, "no memory for a model's name");
+		if (!m->models[i] || !models_name_is_plain(span_str(m->models[i])))
+			return err_set(e, PS_EINVAL,
+				       "--model: a name of 1 to %d bytes without blanks, quotes and commas is wanted",
+				       NAME_MAX_BYTES - 1);
 	for (size_t i = 0; i < MOCK_NAMES_MAX && o->loras[i]; i++) {
 		struct span path, name = span_cut(span_str(o->loras[i]), '=', &path);
 		int r = models_add_lora(m, name, path.n ? path : name);

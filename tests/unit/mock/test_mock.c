@@ -446,6 +446,8 @@ static void adapters_come_and_go(void **state)
 	assert_non_null(strstr(post(s, "/v1/load_lora_adapter", load), "HTTP/1.1 400"));
 	assert_non_null(strstr(post(s, "/v1/load_lora_adapter", "{\"lora_name\":\"x\"}"), "HTTP/1.1 400"));
 	assert_non_null(strstr(post(s, "/v1/load_lora_adapter", "[]"), "HTTP/1.1 400"));
+	assert_non_null(strstr(post(s, "/v1/load_lora_adapter", "{\"lora_name\":\"a\\\"b\",\"lora_path\":\"c\"}"),
+			       "HTTP/1.1 400"));
 	assert_non_null(strstr(post(s, "/v1/unload_lora_adapter", unload),
 			       "\r\n\r\nSuccess: LoRA adapter 'lora-b' removed successfully."));
 	assert_non_null(strstr(post(s, "/v1/unload_lora_adapter", unload), "HTTP/1.1 404"));
@@ -618,6 +620,8 @@ static void wrong_options_are_refused(void **state)
 		{ { .profile = "l4-8b", .max_model_len = 40000 },
 		  "max_model_len 40000 does not fit the KV cache of 30000 tokens" },
 		{ { .loras = { "a", "a" } }, "--lora a: " },
+		{ { .loras = { "a b" } }, "--lora a b: " },
+		{ { .models = { "a\"b" } }, "--model: a name of 1 to 127 bytes" },
 	};
 	struct loop *l = loop_new("mock", 0);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
