@@ -17,12 +17,15 @@
 
 #include <uv.h>
 
+#include "telemetry/telemetry.h"
+
 struct name {
 	struct names *owner; /* NULL: names_free came first; the answer on its way frees it */
 	char host[NAME_TEXT_MAX];
 	struct address *addresses;
 	uint32_t count;
 	bool asked, asking, wanted;
+	bool failing; /* the last answer was none: said once in the log */
 	uint64_t good_at, next_at;
 	uv_getaddrinfo_t rq;
 };
@@ -119,6 +122,15 @@ static bool answer(struct name *n, int status, const struct addrinfo *list, uint
 	return first;
 }
 
+static void note(struct name *n, int status)
+{
+	if (status != 0 && !n->failing)
+		log_event(LOG_WARN, "name_unresolved", "name", n->host, "reason", gai_strerror(status), NULL);
+	else if (status == 0 && n->failing)
+		log_event(LOG_INFO, "name_resolved", "name", n->host, NULL);
+	n->failing = status != 0;
+}
+
 void names_answered(struct names *all, struct span host, int status, const struct addrinfo *list, uint64_t now)
 {
 	struct name *n = map_find(&all->all, host);
@@ -126,6 +138,7 @@ void names_answered(struct names *all, struct span host, int status, const struc
 		return;
 	if (!n->asked)
 		all->waiting--;
+	note(n, status);
 	n->next_at = now + (status == 0 ? NAMES_INTERVAL_NS : NAMES_RETRY_NS);
 	if (answer(n, status, list, now))
 		all->changed(all->arg);
