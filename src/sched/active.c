@@ -3,16 +3,13 @@
  * nothing else is known. */
 #include "sched/plugin.h"
 
-static bool score(const struct view *v, float *score, float *trust)
+static enum knowledge score(const struct view *v, float *score, float *trust)
 {
-	float max = 0;
+	(void)trust;
+	float max = range_of(v->in_flight, NULL, v->n).max, share = max > 0 ? 1 / max : 0;
 	for (uint32_t i = 0; i < v->n; i++)
-		max = v->in_flight[i] > max ? v->in_flight[i] : max;
-	for (uint32_t i = 0; i < v->n; i++) {
-		score[i] = max > 0 ? (max - v->in_flight[i]) / max : 1;
-		trust[i] = 1;
-	}
-	return true;
+		score[i] = 1 - v->in_flight[i] * share;
+	return KNOWS_ALL;
 }
 
 const struct scorer scorer_active = { "active-request-scorer", score };

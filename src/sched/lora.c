@@ -17,14 +17,14 @@ static float affinity(const struct view *v, uint32_t i)
 	return m && slot_set_has(&m->lora_waiting, v->slot[i]) ? WAITING : FULL;
 }
 
-static bool score(const struct view *v, float *score, float *trust)
+static enum knowledge score(const struct view *v, float *score, float *trust)
 {
 	if (v->facts->adapter.n == 0)
-		return false;
+		return KNOWS_NOTHING;
 	memcpy(trust, v->lora_trust, v->n * sizeof *trust);
 	for (uint32_t i = 0; i < v->n; i++)
 		score[i] = affinity(v, i);
-	return true;
+	return v->lora_known ? KNOWS_ALL : KNOWS_SOME;
 }
 
 const struct scorer scorer_lora = { "lora-affinity-scorer", score };

@@ -3,22 +3,20 @@
  * made before it was taken. */
 #include "sched/plugin.h"
 
-static bool score(const struct view *v, float *score, float *trust)
+static enum knowledge score(const struct view *v, float *score, float *trust)
 {
+	(void)trust;
 	uint32_t total = v->facts->chain_len;
 	if (total == 0 || !v->hits)
-		return false;
-	for (uint32_t i = 0; i < v->n; i++) {
-		score[i] = 0;
-		trust[i] = 1;
-	}
+		return KNOWS_NOTHING;
+	memset(score, 0, v->n * sizeof *score);
 	float share = 1 / (float)total;
 	for (uint32_t i = 0; i < v->hits->n; i++) {
 		uint32_t place = v->place[v->hits->slot[i]], blocks = v->hits->blocks[i];
 		if (place)
 			score[place - 1] = blocks < total ? (float)blocks * share : 1;
 	}
-	return true;
+	return KNOWS_ALL;
 }
 
 const struct scorer scorer_prefix = { "prefix-cache-scorer", score };

@@ -3,11 +3,9 @@
  * scrape. */
 #include "sched/plugin.h"
 
-static bool score(const struct view *v, float *score, float *trust)
+static enum knowledge score(const struct view *v, float *score, float *trust)
 {
-	memcpy(trust, v->queued_trust, v->n * sizeof *trust);
-	score_min_max(v, v->queued, trust, score);
-	return true;
+	return score_load(v, v->queued, score, trust);
 }
 
 const struct scorer scorer_queue = { "queue-scorer", score };

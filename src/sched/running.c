@@ -3,11 +3,9 @@
  * replica. */
 #include "sched/plugin.h"
 
-static bool score(const struct view *v, float *score, float *trust)
+static enum knowledge score(const struct view *v, float *score, float *trust)
 {
-	memcpy(trust, v->queued_trust, v->n * sizeof *trust);
-	score_min_max(v, v->running, trust, score);
-	return true;
+	return score_load(v, v->running, score, trust);
 }
 
 const struct scorer scorer_running = { "running-requests-size-scorer", score };

@@ -90,14 +90,6 @@ void sched_free(struct sched *s)
 	free(s);
 }
 
-static bool all_known(const struct sched *s)
-{
-	uint32_t known = 0;
-	for (uint32_t i = 0; i < s->view.n; i++)
-		known += s->trust[i] >= 1;
-	return known == s->view.n;
-}
-
 /* Puts the mean of what is known in the place of what is not. */
 static void fill_in(struct sched *s, float *score)
 {
@@ -114,10 +106,11 @@ static void fill_in(struct sched *s, float *score)
 static void add_scores(struct sched *s, int scorer)
 {
 	float *score = s->score[scorer], weight = s->weight[scorer];
-	s->applies[scorer] = scorers[scorer]->score(&s->view, score, s->trust);
+	enum knowledge knows = scorers[scorer]->score(&s->view, score, s->trust);
+	s->applies[scorer] = knows != KNOWS_NOTHING;
 	if (!s->applies[scorer])
 		return;
-	if (!all_known(s)) /* sums of floats are slow, and rarely needed */
+	if (knows == KNOWS_SOME)
 		fill_in(s, score);
 	for (uint32_t i = 0; i < s->view.n; i++)
 		s->total[i] += weight * score[i];
@@ -136,10 +129,8 @@ static void score_all(struct sched *s)
 /* The row with the best total; among equals the fewest in flight; among those any. */
 static uint32_t pick_best(struct sched *s)
 {
-	float best = -INFINITY, fewest = INFINITY;
+	float best = range_of(s->total, NULL, s->view.n).max, fewest = INFINITY;
 	uint32_t chosen = 0, equal = 0;
-	for (uint32_t i = 0; i < s->view.n; i++)
-		best = s->total[i] > best ? s->total[i] : best;
 	for (uint32_t i = 0; i < s->view.n; i++) {
 		float ours = s->view.in_flight[i];
 		if (s->total[i] < best - TIE || ours > fewest)

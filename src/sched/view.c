@@ -32,6 +32,7 @@ static void gather_load(struct view *v, uint32_t i, const struct replica *r, flo
 	v->queued[i] = (float)larger(queued, ours - running);
 	v->running[i] = (float)larger(running, ours - queued);
 	v->queued_trust[i] = trust;
+	v->queued_known &= trust >= 1;
 }
 
 /* Who never said how many adapters fit is taken to have room. */
@@ -41,6 +42,7 @@ static void gather_lora(struct view *v, uint32_t i, const struct replica *r, flo
 	v->lora_named[i] = (float)r->lora_named;
 	v->lora_max[i] = said ? (float)r->signals.max_lora : INFINITY;
 	v->lora_trust[i] = said ? trust : 1;
+	v->lora_known &= v->lora_trust[i] >= 1;
 }
 
 static void gather_one(struct view *v, uint32_t i, const struct replica *r, uint64_t stale, uint64_t now)
@@ -54,6 +56,7 @@ static void gather_one(struct view *v, uint32_t i, const struct replica *r, uint
 	gather_load(v, i, r, smaller(queued, running));
 	v->kv_used[i] = (float)(kv > 0 ? larger(r->signals.kv_used, kv_floor(r)) : 0);
 	v->kv_trust[i] = kv;
+	v->kv_known &= kv >= 1;
 	if (v->facts->adapter.n)
 		gather_lora(v, i, r, signal_trust(stale, r->signal_at[SIGNAL_MAX_LORA], now));
 }
@@ -63,20 +66,38 @@ void view_gather(struct view *v, const struct pool *p, const struct replica *rep
 {
 	uint64_t stale = pool_options_of(p)->signal_stale_ns;
 	v->n = n;
+	v->queued_known = v->kv_known = v->lora_known = true;
 	for (uint32_t i = 0; i < n; i++)
 		gather_one(v, i, &replicas[slots[i]], stale, now);
 }
 
-void score_min_max(const struct view *v, const float *value, const float *trust, float *score)
+static void widen(struct range *r, float value)
 {
-	float min = INFINITY, max = -INFINITY;
-	for (uint32_t i = 0; i < v->n; i++) {
-		if (trust[i] > 0) {
-			min = value[i] < min ? value[i] : min;
-			max = value[i] > max ? value[i] : max;
-		}
+	r->min = value < r->min ? value : r->min;
+	r->max = value > r->max ? value : r->max;
+}
+
+struct range range_of(const float *value, const float *trust, uint32_t n)
+{
+	/* Two at a time: one alone waits for itself at every step. */
+	struct range a = { INFINITY, -INFINITY }, b = a;
+	uint32_t i = 0;
+	for (; !trust && i + 1 < n; i += 2) {
+		widen(&a, value[i]);
+		widen(&b, value[i + 1]);
 	}
-	float range = max - min;
+	for (; i < n; i++)
+		if (!trust || trust[i] > 0)
+			widen(&a, value[i]);
+	return (struct range){ smaller(a.min, b.min), a.max > b.max ? a.max : b.max };
+}
+
+enum knowledge score_load(const struct view *v, const float *value, float *score, float *trust)
+{
+	struct range r = range_of(value, v->queued_known ? NULL : v->queued_trust, v->n);
+	float share = r.max > r.min ? 1 / (r.max - r.min) : 0;
+	memcpy(trust, v->queued_trust, v->n * sizeof *trust);
 	for (uint32_t i = 0; i < v->n; i++)
-		score[i] = range > 0 ? (max - value[i]) / range : 1;
+		score[i] = 1 - (value[i] - r.min) * share;
+	return v->queued_known ? KNOWS_ALL : KNOWS_SOME;
 }
