@@ -147,3 +147,17 @@ enum route_answer route_match(const struct route_table *t, const struct route_re
 		return match_decoded(t, rq, ret);
 	return match_path(t, rq, path, ret);
 }
+
+uint32_t route_backend_pick(const struct route_rule *rule, uint64_t random)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < rule->backend_count; i++)
+		sum += rule->backends[i].weight;
+	uint64_t left = sum ? random % sum : 0; /* at most 16 · 10^6: the bias of the remainder is below 10^-12 */
+	for (uint32_t i = 0; sum && i < rule->backend_count; i++) {
+		if (left < rule->backends[i].weight)
+			return i;
+		left -= rule->backends[i].weight;
+	}
+	return UINT32_MAX;
+}

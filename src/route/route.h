@@ -63,5 +63,8 @@ void route_table_free(struct route_table *t);
 /* The first rule in that order, borrowed from the table. ROUTE_NONE: *ret is NULL. Any thread; no allocation. */
 enum route_answer route_match(const struct route_table *t, const struct route_request *rq,
 			      const struct route_rule **ret);
+/* Which backend a request goes to, by weight: a place in rule->backends, or UINT32_MAX when there is none with a weight
+ * (500). `random`: 64 uniform bits. Any thread. */
+uint32_t route_backend_pick(const struct route_rule *rule, uint64_t random);
 
 #endif

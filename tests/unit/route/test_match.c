@@ -474,6 +474,22 @@ static void a_rule_carries_changes_timeouts_and_backends(void **state)
 	route_table_free(t);
 }
 
+static void backends_are_picked_by_weight(void **state)
+{
+	(void)state;
+	struct route_backend three[] = { { 0, 70 }, { 1, 0 }, { 2, 30 } }, zero[] = { { 0, 0 } };
+	struct route_rule rule = { .backends = three, .backend_count = 3 };
+	struct route_rule none = { .backends = zero, .backend_count = 1 };
+	uint32_t counts[3] = { 0 };
+	for (uint64_t i = 0; i < 1000; i++)
+		counts[route_backend_pick(&rule, i)]++;
+	assert_int_equal(counts[0], 700);
+	assert_int_equal(counts[1], 0);
+	assert_int_equal(counts[2], 300);
+	assert_int_equal(route_backend_pick(&none, 5), UINT32_MAX);
+	assert_int_equal(route_backend_pick(&(struct route_rule){ 0 }, 5), UINT32_MAX);
+}
+
 static void the_single_default_rule_is_found_at_once(void **state)
 {
 	(void)state;
@@ -509,6 +525,7 @@ int main(void)
 		cmocka_unit_test(routes_attach_as_listeners_allow),
 		cmocka_unit_test(rules_for_a_model_wait_for_the_body),
 		cmocka_unit_test(a_rule_carries_changes_timeouts_and_backends),
+		cmocka_unit_test(backends_are_picked_by_weight),
 		cmocka_unit_test(the_single_default_rule_is_found_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
