@@ -43,6 +43,7 @@ static ssize_t read_all(struct buf *b)
 	}
 }
 
+/* "key":["…",…] */
 static int add_hashes(struct buf *b, const char *key, const uint64_t *h, uint32_t n)
 {
 	int r = buf_printf(b, ",\"%s\":[", key);
@@ -51,13 +52,16 @@ static int add_hashes(struct buf *b, const char *key, const uint64_t *h, uint32_
 	return r < 0 ? r : buf_add(b, SPAN("]"));
 }
 
+/* Its ends: the last hash stands for all before it. */
 static int add_chain(struct buf *b, const struct openai_facts *f)
 {
 	uint32_t shown = f->chain_len < SHOWN_HASHES ? f->chain_len : SHOWN_HASHES;
-	int r = buf_printf(b, ",\"blocks\":%u", f->chain_len);
+	int r = buf_printf(b, ",\"blocks\":%u,\"chain\":{\"count\":%u", f->chain_len, f->chain_len);
 	if (r == 0)
-		r = add_hashes(b, "chain_first", f->chain, shown);
-	return r < 0 ? r : add_hashes(b, "chain_last", f->chain_len ? f->chain + f->chain_len - shown : NULL, shown);
+		r = add_hashes(b, "first", f->chain, shown);
+	if (r == 0)
+		r = add_hashes(b, "last", shown ? f->chain + f->chain_len - shown : NULL, shown);
+	return r < 0 ? r : buf_add(b, SPAN("}"));
 }
 
 static int add_inject(struct buf *b, const struct openai_facts *f)
