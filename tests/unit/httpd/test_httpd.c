@@ -206,12 +206,12 @@ static bool readable(int fd, int ms)
 
 enum heard { CLOSED, RESET, OPEN };
 
-/* Everything until the peer closes, or until nothing came for 150 ms. */
-static enum heard hear(int fd, char *out, size_t cap)
+/* Everything until the peer closes, or until nothing came for a while after the first bytes. */
+static enum heard hear_for(int fd, char *out, size_t cap, int silence_ms)
 {
 	size_t n = 0;
 	enum heard how = OPEN;
-	while (how == OPEN && readable(fd, n ? 150 : 1000)) {
+	while (how == OPEN && readable(fd, n ? silence_ms : 2000)) {
 		ssize_t r = recv(fd, out + n, cap - 1 - n, 0);
 		if (r > 0)
 			n += (size_t)r;
@@ -220,6 +220,11 @@ static enum heard hear(int fd, char *out, size_t cap)
 	}
 	out[n] = '\0';
 	return how;
+}
+
+static enum heard hear(int fd, char *out, size_t cap)
+{
+	return hear_for(fd, out, cap, 150);
 }
 
 static unsigned count(const char *text, const char *what)
@@ -327,7 +332,7 @@ static void conversations_go_as_they_should(void **state)
 		char got[8192];
 		int fd = dial();
 		say(fd, t->says);
-		enum heard how = hear(fd, got, sizeof got);
+		enum heard how = hear_for(fd, got, sizeof got, t->end == OPEN ? 150 : 2000);
 		for (int k = 0; k < 4 && t->hears[k]; k++)
 			if (!strstr(got, t->hears[k]))
 				fail_msg("talk %zu:\n%s\nlacks:\n%s", i, got, t->hears[k]);

@@ -512,7 +512,7 @@ static void each_fault_does_what_it_says(void **state)
 		bool drips = strcmp(f->fault, "drip") == 0;
 		if (drips)
 			usleep(450000);
-		enum heard how = hear(fd, answer, drips ? 20 : 250);
+		enum heard how = hear(fd, answer, f->end != OPEN ? 3000 : drips ? 20 : 250);
 		close(fd);
 		if (how != f->end || !strstr(answer, f->has) || strstr(answer, f->lacks))
 			fail_msg("%s, stream %d: ended %d\n%s", f->fault, f->stream, how, answer);
