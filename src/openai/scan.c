@@ -303,6 +303,19 @@ static inline int collect(struct scan *s, struct scratch *o, struct span t, cons
 	return 0;
 }
 
+/* The few bytes of a decoded unit. */
+static inline int collect_unit(struct scan *s, struct scratch *o, struct span t)
+{
+	if (!wanted(s))
+		return 0;
+	int r = o->n + t.n > SCRATCH_BYTES ? give_scratch(s, o) : 0;
+	if (r < 0)
+		return r;
+	memcpy(o->text + o->n, t.p, t.n);
+	o->n += t.n;
+	return 0;
+}
+
 /* The fault is at the unit's first byte, which may have come in an earlier piece. */
 static int unit_invalid(struct scan *s, const char *p, size_t carried, char first)
 {
@@ -359,7 +372,7 @@ static int string_unit(struct scan *s, struct scratch *o, const char **p, const 
 		return 0;
 	}
 	*p += k;
-	return collect(s, o, span_of(out, n), out + n);
+	return collect_unit(s, o, span_of(out, n));
 }
 
 /* Escapes like \n: most of them, at once; true when it was one. */
