@@ -13,6 +13,8 @@
 #define COMPARE_NS (100 * NS_PER_MS)
 enum { IDLE_PER_REPLICA = ASK_COUNT };
 
+/* A replica that is stopped must lose its traffic within 2 s: two health questions in a row, each 500 ms after the last
+ * was put or as soon as that failed, and 700 ms of patience for each. */
 struct probe_policy probe_policy_default(void)
 {
 	return (struct probe_policy){
@@ -20,7 +22,7 @@ struct probe_policy probe_policy_default(void)
 		.metrics_interval_ns = NS_PER_S,
 		.health_interval_ns = 500 * NS_PER_MS,
 		.models_interval_ns = 30 * NS_PER_S,
-		.timeout_ns = 800 * NS_PER_MS,
+		.timeout_ns = 700 * NS_PER_MS,
 		.metrics_path = "/metrics",
 		.health_path = "/health",
 		.models_path = "/v1/models",

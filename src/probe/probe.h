@@ -27,7 +27,7 @@ struct probe_policy {
 	uint64_t metrics_interval_ns; /* [1 s] never less than PROBE_INTERVAL_MIN_NS */
 	uint64_t health_interval_ns;  /* [500 ms] likewise */
 	uint64_t models_interval_ns;  /* [30 s]; besides at the beginning and whenever the engine has started anew */
-	uint64_t timeout_ns;	      /* [800 ms] for one answer, connecting included */
+	uint64_t timeout_ns;	      /* [700 ms] for one answer, connecting included */
 	char metrics_path[PROBE_PATH_MAX]; /* ["/metrics"] NUL-terminated; empty: not asked */
 	char health_path[PROBE_PATH_MAX];  /* ["/health"] */
 	char models_path[PROBE_PATH_MAX];  /* ["/v1/models"] */

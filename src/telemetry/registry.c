@@ -118,9 +118,8 @@ static uint64_t values_hash(enum tm_metric m, const struct span *values, size_t 
 
 static void key_add(struct key *k, const void *from, size_t n)
 {
-	void *to = k->bytes + k->n;
-	if (n)
-		memcpy(to, from, n);
+	if (n) /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes with their length in front, no C string */
+		memcpy(k->bytes + k->n, from, n);
 	k->n += n;
 }
 
