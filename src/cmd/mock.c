@@ -112,21 +112,25 @@ static int set_option(struct mock_options *o, int what, const char *name, const 
 static int read_options(struct mock_options *o, int argc, char **argv)
 {
 	int what, index = 0;
+	opterr = 0;
 	while ((what = getopt_long(argc, argv, "h", options, &index)) != -1) {
 		if (what == 'h') {
 			printf("%s%s", usage, mock_faults_help());
 			return 1;
 		}
-		if (what == '?')
-			return 3;
+		if (what == '?') {
+			fprintf(stderr, "penstock mock: '%s' is not an option, or lacks its value; see --help\n",
+				argv[optind - 1]);
+			return 2;
+		}
 		if (set_option(o, what, options[index].name, optarg) < 0) {
 			fprintf(stderr, "penstock mock: --%s does not take '%s'\n", options[index].name, optarg);
-			return 3;
+			return 2;
 		}
 	}
 	if (optind < argc) {
 		fprintf(stderr, "penstock mock: '%s' is not an option\n", argv[optind]);
-		return 3;
+		return 2;
 	}
 	return 0;
 }
