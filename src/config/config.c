@@ -117,6 +117,7 @@ int config_load(const struct config_source *sources, size_t n, const struct conf
 	struct loading l = { .config = config_new(),
 			     .report = malloc(sizeof(struct report)),
 			     .base = base ? base : &defaults,
+			     .strict = how == CONFIG_STRICT,
 			     .dangling_ok = how == CONFIG_LENIENT };
 	int r = l.config && l.report ? load(&l, sources, n, errors) : -PS_ENOMEM;
 	free(l.report);

@@ -79,7 +79,8 @@ struct config_listener_entry {
 	const struct config_gateway *gateway;
 	const struct config_listener *listener;
 	struct config_listener_options options;
-	uint32_t socket; /* the number of its (first) address and port among config_socket_at */
+	uint32_t socket; /* the number of its (first) address and port among config_socket_at; UINT32_MAX: not served
+			    (HTTPS) */
 };
 uint32_t config_listener_count(const struct config *c);
 const struct config_listener_entry *config_listener_at(const struct config *c, uint32_t i);

@@ -7,11 +7,10 @@
 
 /* A list of these is a list of bare texts. */
 static const struct field address_text_fields[] = {
-	TEXT("", 0, struct config_header_name, text, scalar_is_not_empty, NULL, "an address of the slice's type"),
+	TEXT("", 0, struct config_text, text, scalar_is_not_empty, NULL, "an address of the slice's type"),
 };
-static const struct record record_address_text = {
-	ITEM("addresses", struct config_header_name, at, address_text_fields), .scalar = true
-};
+static const struct record record_address_text = { ITEM("addresses", struct config_text, at, address_text_fields),
+						   .scalar = true };
 
 /* ---- Service ---- */
 
@@ -98,7 +97,7 @@ static const char *address_wanted(uint32_t type, struct span text)
 
 static void check_address(struct decoder *d, const struct config_endpoint_slice *s, uint32_t i, uint32_t k)
 {
-	const struct config_header_name *a = &s->endpoints[i].addresses[k];
+	const struct config_text *a = &s->endpoints[i].addresses[k];
 	const char *wanted = a->text.n ? address_wanted(s->address_type, a->text) : NULL;
 	const struct node where = { .at = a->at };
 	char path[64];

@@ -109,9 +109,9 @@ static const struct field header_value_fields[] = {
 };
 static const struct record record_header_value = { ITEM("set", struct config_header_value, at, header_value_fields) };
 static const struct field header_name_fields[] = {
-	TEXT("", 0, struct config_header_name, text, is_changeable, NULL, "header name"),
+	TEXT("", 0, struct config_text, text, is_changeable, NULL, "header name"),
 };
-static const struct record record_header_name = { ITEM("remove", struct config_header_name, at, header_name_fields),
+static const struct record record_header_name = { ITEM("remove", struct config_text, at, header_name_fields),
 						  .scalar = true };
 static const struct field modifier_fields[] = {
 	LIST("set", 0, struct config_header_modifier, set, set_count, 0, 16, &record_header_value,
@@ -213,9 +213,9 @@ static void finish_rule(struct decoder *d, const struct node *n, void *value)
 static const struct record record_rule = { ITEM("rules", struct config_rule, at, rule_fields), .finish = finish_rule };
 
 static const struct field hostname_fields[] = {
-	TEXT("", 0, struct config_header_name, text, scalar_is_hostname, NULL, "host name"),
+	TEXT("", 0, struct config_text, text, scalar_is_hostname, NULL, "host name"),
 };
-static const struct record record_hostname = { ITEM("hostnames", struct config_header_name, at, hostname_fields),
+static const struct record record_hostname = { ITEM("hostnames", struct config_text, at, hostname_fields),
 					       .scalar = true };
 static const struct field route_spec_fields[] = {
 	LIST("parentRefs", 0, struct config_http_route, parents, parent_count, 0, 32, &record_parent,
@@ -273,7 +273,8 @@ static const struct field listener_fields[] = {
 	TEXT("name", REQUIRED, struct config_listener, name, scalar_is_dns_subdomain, NULL, "name of the section"),
 	TEXT("hostname", 0, struct config_listener, hostname, scalar_is_hostname, NULL, "only this host; default: any"),
 	NUMBER("port", F_NUMBER16, REQUIRED, struct config_listener, port, 0, 65535, 0, "the port; 0: any free one"),
-	WORD("protocol", REQUIRED, struct config_listener, protocol, "HTTP HTTPS !TLS !TCP !UDP", 0, "HTTP or HTTPS"),
+	WORD("protocol", REQUIRED, struct config_listener, protocol, "HTTP HTTPS !TLS !TCP !UDP", 0,
+	     "HTTP; HTTPS is understood and not served yet"),
 	OBJECT("tls", 0, &record_tls, "for HTTPS"),
 	OBJECT("allowedRoutes", 0, &record_allowed, "which routes may attach"),
 };

@@ -73,15 +73,29 @@ static void listener_place(struct loading *l, uint32_t number, struct span host)
 	share_socket(l, s, number);
 }
 
+/* TLS is not built. A listener that asks for it is never served in the clear: files are refused, and in a cluster it
+ * gets no socket. */
+static bool can_serve(struct loading *l, const struct config_gateway *g, const struct config_listener *li)
+{
+	if (li->protocol == CONFIG_PROTOCOL_HTTP)
+		return true;
+	char path[48];
+	(void)snprintf(path, sizeof path, "spec.listeners[%u].protocol", (unsigned)(li - g->listeners));
+	if (l->strict)
+		report_add(l->report, &li->at, path, "HTTPS is not supported yet; wanted HTTP");
+	return l->strict;
+}
+
 static void listener_add(struct loading *l, const struct config_gateway *g, const struct config_listener *li)
 {
 	struct config *c = l->config;
 	struct config_listener_entry e = { g, li, l->base->listener, UINT32_MAX };
 	policies_apply(c, CONFIG_LISTENER_POLICY, &g->meta, li->name, &e.options);
 	c->listeners[c->listener_count] = e;
-	if (!g->address_count)
+	bool served = can_serve(l, g, li);
+	if (served && !g->address_count)
 		listener_place(l, c->listener_count, SPAN_NONE);
-	for (uint32_t i = 0; i < g->address_count; i++)
+	for (uint32_t i = 0; served && i < g->address_count; i++)
 		listener_place(l, c->listener_count, g->addresses[i].value);
 	c->listener_count++;
 }

@@ -117,14 +117,14 @@ struct config_header_value {
 	struct config_position at;
 	struct span name, value;
 };
-struct config_header_name {
+struct config_text {
 	struct config_position at;
 	struct span text;
 };
 struct config_header_modifier {
 	struct config_header_value *set, *add;
 	uint32_t set_count, add_count;
-	struct config_header_name *remove;
+	struct config_text *remove;
 	uint32_t remove_count;
 };
 enum config_filter_type { CONFIG_FILTER_REQUEST_HEADERS, CONFIG_FILTER_RESPONSE_HEADERS };
@@ -155,7 +155,7 @@ struct config_http_route {
 	struct config_meta meta;
 	struct config_ref *parents;
 	uint32_t parent_count;
-	struct config_header_name *hostnames;
+	struct config_text *hostnames;
 	uint32_t hostname_count;
 	struct config_rule *rules;
 	uint32_t rule_count;
@@ -190,7 +190,7 @@ struct config_service {
 enum config_address_type { CONFIG_ADDRESS_IPV4, CONFIG_ADDRESS_IPV6, CONFIG_ADDRESS_FQDN };
 struct config_slice_endpoint {
 	struct config_position at;
-	struct config_header_name *addresses;
+	struct config_text *addresses;
 	uint32_t address_count;
 	bool ready, serving, terminating; /* not said: true, as ready, false */
 };

@@ -31,6 +31,7 @@ struct loading {
 	struct config *config;
 	struct report *report;
 	const struct config_base *base;
+	bool strict;	  /* CONFIG_STRICT */
 	bool dangling_ok; /* a missing object is no error: lenient, or some object of the sources could not be read */
 	bool no_memory;
 };

@@ -190,6 +190,20 @@ static void listeners_share_a_socket_and_are_told_apart_by_host(void **state)
 	config_unref(c);
 }
 
+static void a_listener_with_tls_is_never_served_in_the_clear(void **state)
+{
+	(void)state;
+	struct config *c = load_how(
+		GATEWAY("a",
+			"listeners: [{ name: s, port: 443, protocol: HTTPS }, { name: h, port: 80, protocol: HTTP }]"),
+		CONFIG_LENIENT);
+	assert_int_equal(config_listener_count(c), 2);
+	assert_int_equal(config_listener_at(c, 0)->socket, UINT32_MAX);
+	assert_int_equal(config_socket_count(c), 1);
+	assert_int_equal(config_socket_at(c, 0)->first_listener, 1);
+	config_unref(c);
+}
+
 static void a_gateway_listens_on_each_of_its_addresses(void **state)
 {
 	(void)state;
@@ -381,6 +395,7 @@ int main(void)
 		cmocka_unit_test(a_service_becomes_a_pool_when_a_route_sends_to_it),
 		cmocka_unit_test(lenient_loading_leaves_dangling_references_unresolved),
 		cmocka_unit_test(listeners_share_a_socket_and_are_told_apart_by_host),
+		cmocka_unit_test(a_listener_with_tls_is_never_served_in_the_clear),
 		cmocka_unit_test(a_gateway_listens_on_each_of_its_addresses),
 		cmocka_unit_test(policies_are_laid_over_flags_and_sections_over_gateways),
 		cmocka_unit_test(of_two_policies_on_one_target_the_older_wins_then_the_name),
