@@ -28,8 +28,6 @@ static bool some_replica_lists(struct pool *p, struct span model)
 
 static enum rank rank_of(const struct snapshot_pool *p, struct span model)
 {
-	if (model.n == 0)
-		return RANK_PERHAPS; /* weights alone decide */
 	if (rewrites_name(p->rewrites, model))
 		return RANK_NAMED;
 	if (some_replica_lists(p->pool, model))
@@ -64,7 +62,7 @@ static uint64_t weigh(const struct snapshot *s, const struct route_rule *rule, s
 }
 
 /* The number of the backend, -PS_ENOMODEL or -PS_ENOREPLICA. */
-static int choose(const struct snapshot *s, const struct route_rule *rule, struct span model, uint64_t random)
+static int by_model(const struct snapshot *s, const struct route_rule *rule, struct span model, uint64_t random)
 {
 	uint32_t weights[BACKENDS_RANKED_MAX], n = rule->backend_count;
 	if (n > BACKENDS_RANKED_MAX)
@@ -86,14 +84,22 @@ static int choose(const struct snapshot *s, const struct route_rule *rule, struc
 	return -PS_ENOREPLICA;
 }
 
+static int choose(const struct snapshot *s, const struct route_rule *rule, struct span model, uint64_t random)
+{
+	if (model.n && rule->backend_count > 1)
+		return by_model(s, rule, model, random);
+	uint32_t i = route_backend_pick(rule, random);
+	return i == UINT32_MAX ? -PS_ENOREPLICA : (int)i;
+}
+
 int snapshot_route_model(const struct snapshot *s, const struct route_rule *rule, struct span model, uint64_t random,
 			 struct model_route *ret, struct err *e)
 {
-	int i = rule->backend_count == 1 ? 0 : choose(s, rule, model, random);
+	int i = choose(s, rule, model, random);
 	if (i == -PS_ENOMODEL)
 		return err_set(e, PS_ENOMODEL, "the model \"%.*s\" is served by no pool of this route",
 			       SPAN_ARG(span_head(model, OPENAI_MODEL_MAX)));
-	if (i < 0 || rule->backends[i].pool >= s->pool_count || rule->backends[i].weight == 0)
+	if (i < 0 || rule->backends[i].pool >= s->pool_count)
 		return err_set(e, PS_ENOREPLICA, "rule %u of route %.*s has no pool to send this to", rule->number,
 			       SPAN_ARG(rule->route_name));
 	*ret = (struct model_route){ .pool = rule->backends[i].pool };
