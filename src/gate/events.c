@@ -64,10 +64,11 @@ void gate_on_failed(struct ticket *t, int code, uint64_t now)
 	if (is_blameless(code < 0 ? -code : code)) {
 		pool_gone_locked(g->pool, r, t->charge, now);
 	} else {
+		/* Sent before the failure that put it out, and so no sign of anything new. Looked at first: the charge
+		 * may be its last. */
+		bool orphan = r->state == REPLICA_DRAINING || (r->state == REPLICA_EJECTED && !r->pressed);
+		budget_second(g, now)->orphans += orphan;
 		pool_failed_locked(g->pool, r, t->charge, now);
-		/* Looked up again: it may have been the last request of a removed replica. */
-		r = pool_replica_locked(g->pool, t->replica);
-		budget_second(g, now)->orphans += !r || r->state == REPLICA_EJECTED;
 	}
 	pool_unlock(g->pool);
 	free(t);

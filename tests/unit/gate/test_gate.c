@@ -398,6 +398,59 @@ static void the_orphans_of_a_dead_replica_are_not_charged(void **state)
 	desk_close(&desk);
 }
 
+/* When everything is broken there is nobody to blame it on: then repeats are limited. */
+static void a_pool_that_fails_as_a_whole_does_not_multiply_its_load(void **state)
+{
+	(void)state;
+	uint32_t allowed = 0;
+	desk_open(&desk, 2, 0);
+	for (int i = 0; i < 200; i++) {
+		struct request q = { .facts.repeat = true };
+		assert_int_equal(ask(&q, T0, T0), GATE_DECIDED);
+		allowed += gate_may_retry(desk.gate, PS_ERESET, T0);
+		gate_on_failed(q.ticket, PS_ERESET, T0);
+	}
+	assert_in_range(allowed, 10, 20);
+	desk_close(&desk);
+}
+
+static void a_scan_that_must_stop_goes_on_where_it_stopped(void **state)
+{
+	(void)state;
+	enum { BEFORE = 9000 };
+	static struct request before[BEFORE];
+	char a[] = "a", b[] = "b", none[] = "";
+	struct replica_model serves_a = { a, none, 0, 0 }, serves_b = { b, none, 0, 0 };
+	struct request on_a = { .facts.model = SPAN("a") }, on_b = { .facts.model = SPAN("b") },
+		       last = { .facts.model = SPAN("b") };
+	desk_open(&desk, 3, 1);
+	struct pool_options o = *pool_options_of(desk.pool);
+	o.queue_requests = BEFORE + 1;
+	pool_configure(desk.pool, &o);
+	assert_int_equal(pool_on_models(desk.pool, desk.id[0], &serves_a, 1, T0), 0);
+	assert_int_equal(pool_on_models(desk.pool, desk.id[1], &serves_b, 1, T0), 0);
+	assert_int_equal(pool_removed(desk.pool, desk.id[2], T0), 0);
+	assert_int_equal(ask(&on_a, T0, T0), GATE_DECIDED);
+	assert_int_equal(ask(&on_b, T0, T0), GATE_DECIDED);
+	for (int i = 0; i < BEFORE; i++) {
+		before[i].facts.model = SPAN("a");
+		assert_int_equal(ask(&before[i], T0, T0), GATE_HELD);
+	}
+	assert_int_equal(ask(&last, T0, T0), GATE_HELD);
+	done(&on_b, T0 + S);
+	assert_int_equal(desk_advance(&desk, T0 + S), 0);
+	assert_false(gate_on_gone(before[8192].ticket, T0 + S)); /* where it stopped */
+	assert_int_equal(desk_advance(&desk, T0 + S), 1);
+	assert_ptr_equal(desk.owner[0], &last);
+	assert_int_equal(collect(&last, T0 + S), GATE_DECIDED);
+	done(&last, T0 + S);
+	for (int i = 0; i < BEFORE; i++)
+		if (i != 8192)
+			assert_false(gate_on_gone(before[i].ticket, T0 + S));
+	done(&on_a, T0 + S);
+	desk_close(&desk);
+}
+
 static void tokens_per_byte_are_learned_from_answers(void **state)
 {
 	(void)state;
@@ -456,6 +509,8 @@ int main(void)
 		cmocka_unit_test(failures_of_the_replica_eject_it_and_its_refusals_do_not),
 		cmocka_unit_test(repeats_are_limited_to_a_share_of_the_last_ten_seconds),
 		cmocka_unit_test(the_orphans_of_a_dead_replica_are_not_charged),
+		cmocka_unit_test(a_pool_that_fails_as_a_whole_does_not_multiply_its_load),
+		cmocka_unit_test(a_scan_that_must_stop_goes_on_where_it_stopped),
 		cmocka_unit_test(tokens_per_byte_are_learned_from_answers),
 		cmocka_unit_test(a_held_request_remembers_who_had_its_prefix),
 	};

@@ -1,6 +1,6 @@
 /* A pool to pick from, described in rows. For the tests of sched. */
-#ifndef TESTS_SCHED_BENCH_POOL_H
-#define TESTS_SCHED_BENCH_POOL_H
+#ifndef TESTS_SCHED_POOL_ROWS_H
+#define TESTS_SCHED_POOL_ROWS_H
 
 #include <stdio.h>
 

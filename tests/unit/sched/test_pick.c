@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "bench_pool.h"
+#include "pool_rows.h"
 
 enum { MANY = 40, ROUNDS = 2000 };
 

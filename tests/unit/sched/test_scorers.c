@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "bench_pool.h"
+#include "pool_rows.h"
 #include "sched/view.h"
 
 enum { ROWS_MAX = 4 };
