@@ -285,6 +285,34 @@ static void the_youngest_is_preempted_and_starts_again_with_what_it_said(void **
 	engine_free(g);
 }
 
+static void the_preempted_goes_before_those_who_wait(void **state)
+{
+	(void)state;
+	/* 7 blocks: two of 3 that each want a fourth; what the younger gives back would do for the third, but it is not
+	 * its turn before the younger has its four. */
+	struct engine *g = engine_of((struct engine_options){ .blocks = 7 });
+	char old_name[] = "old", third_name[] = "third";
+	submit(g, (struct engine_request){ .user = old_name, .prompt_tokens = 48, .output_tokens = 10 }, 0);
+	submit(g, (struct engine_request){ .prompt_tokens = 48, .output_tokens = 10 }, 0);
+	submit(g, (struct engine_request){ .user = third_name, .prompt_tokens = 32, .output_tokens = 1 }, 0);
+	uint64_t old_end = 0, third_first = 0;
+	while (engine_next(g) != ENGINE_IDLE) {
+		const struct engine_event *ev;
+		uint64_t at = engine_next(g);
+		size_t n = engine_step(g, at, &ev);
+		for (size_t i = 0; i < n; i++) {
+			if (ev[i].user == old_name && ev[i].finished)
+				old_end = at;
+			if (ev[i].user == third_name)
+				third_first = at;
+		}
+	}
+	assert_int_equal(metrics(g).preemptions, 1);
+	assert_true(old_end > 0);
+	assert_true(third_first > old_end);
+	engine_free(g);
+}
+
 static void a_request_waits_for_seats_and_blocks(void **state)
 {
 	(void)state;
@@ -439,6 +467,7 @@ int main(void)
 		cmocka_unit_test(a_block_is_found_only_once_it_is_computed),
 		cmocka_unit_test(the_cache_forgets_the_oldest_prefix_tail_first),
 		cmocka_unit_test(the_youngest_is_preempted_and_starts_again_with_what_it_said),
+		cmocka_unit_test(the_preempted_goes_before_those_who_wait),
 		cmocka_unit_test(a_request_waits_for_seats_and_blocks),
 		cmocka_unit_test(adapters_take_slots),
 		cmocka_unit_test(an_abort_frees_what_was_held),
