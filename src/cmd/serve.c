@@ -222,7 +222,7 @@ static int listen_at(struct serve *sv, uint32_t number, struct err *e)
 	struct address at = control_snapshot(sv->control)->listeners[number].address;
 	uint32_t n = 0;
 	int fd;
-	while ((fd = sockets_take(&sv->inherited.sockets, SOCKET_LISTEN, &at)) >= 0) {
+	while ((fd = sockets_take(&sv->inherited.sockets, &at)) >= 0) {
 		struct proxy *to = sv->workers[n++ % sv->worker_count].proxy;
 		if (socket_address(fd, &at) < 0 || proxy_listen(to, number, fd, e) < 0)
 			return -PS_EIO;
@@ -245,7 +245,7 @@ static int listen_at(struct serve *sv, uint32_t number, struct err *e)
 struct gather {
 	struct mail mail;
 	struct proxy *from;
-	struct handed_socket *to;
+	int *to;
 	unsigned room, count;
 	sem_t done;
 };
@@ -253,19 +253,19 @@ struct gather {
 static void deliver_gather(struct mail *m)
 {
 	struct gather *g = container_of(m, struct gather, mail);
-	int fds[FLAG_LISTENS_MAX];
-	uint32_t numbers[FLAG_LISTENS_MAX];
-	unsigned n = proxy_listener_fds(g->from, fds, numbers, FLAG_LISTENS_MAX);
+	int fds[SOCKETS_INHERITED_MAX];
+	uint32_t numbers[SOCKETS_INHERITED_MAX];
+	unsigned n = proxy_listener_fds(g->from, fds, numbers, SOCKETS_INHERITED_MAX);
 	for (unsigned i = 0; i < n && g->count < g->room; i++) {
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
 		if (fd >= 0)
-			g->to[g->count++] = (struct handed_socket){ fd, SOCKET_LISTEN };
+			g->to[g->count++] = fd;
 	}
 	sem_post(&g->done);
 }
 
 /* Main thread: waits for a turn of each worker. */
-static uint32_t gather_sockets(struct serve *sv, struct handed_socket *to)
+static uint32_t gather_sockets(struct serve *sv, int *to)
 {
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < sv->worker_count; i++) {
@@ -285,13 +285,13 @@ static uint32_t gather_sockets(struct serve *sv, struct handed_socket *to)
 
 static int hand_over(struct serve *sv, struct err *e)
 {
-	struct handed_socket *sockets = calloc(SOCKETS_INHERITED_MAX, sizeof *sockets);
+	int *sockets = calloc(SOCKETS_INHERITED_MAX, sizeof *sockets);
 	if (!sockets)
 		return err_set(e, PS_ENOMEM, "no memory for a list of sockets");
 	uint32_t n = gather_sockets(sv, sockets);
 	int r = handover_begin(&sv->handover, &sv->inherited, sockets, n, clock_now_ns(), e);
 	for (uint32_t i = 0; i < n; i++)
-		close(sockets[i].fd);
+		close(sockets[i]);
 	free(sockets);
 	return r;
 }

@@ -162,13 +162,13 @@ struct dowry {
 	int failed;
 };
 
-/* One more descriptor in a list, with `role` before its number. */
-static void give(struct dowry *d, struct buf *list, int fd, const char *role)
+/* One more descriptor in a list. */
+static void give(struct dowry *d, struct buf *list, int fd)
 {
 	bool first = list->end && list->p[list->end - 1] == '=';
 	/* dup2 onto itself: POSIX.1-2024 and glibc 2.29 clear close-on-exec then */
 	if (posix_spawn_file_actions_adddup2(&d->keep, fd, fd) != 0 ||
-	    buf_printf(list, "%s%s%d", first ? "" : ",", role, fd) < 0)
+	    buf_printf(list, "%s%d", first ? "" : ",", fd) < 0)
 		d->failed = -PS_ENOMEM;
 }
 
@@ -211,21 +211,20 @@ static void environment_make(struct dowry *d)
 	}
 }
 
-static void dowry_make(struct dowry *d, const struct handover *h, const struct inheritance *in,
-		       const struct handed_socket *sockets, uint32_t n, int ready)
+static void dowry_make(struct dowry *d, const struct handover *h, const struct inheritance *in, const int *sockets,
+		       uint32_t n, int ready)
 {
-	static const char *const roles[] = { [SOCKET_LISTEN] = "listen:", [SOCKET_ADMIN] = "admin:" };
 	*d = (struct dowry){ 0 };
 	d->failed = posix_spawn_file_actions_init(&d->keep) == 0 ? 0 : -PS_ENOMEM;
 	list_begin(d, &d->sockets, SPAN(ENV_SOCKETS "="));
 	list_begin(d, &d->ready, SPAN(ENV_READY "="));
 	list_begin(d, &d->ancestors, SPAN(ENV_ANCESTORS "="));
-	give(d, &d->ready, ready, "");
-	give(d, &d->ancestors, h->life_reader_fd, "");
+	give(d, &d->ready, ready);
+	give(d, &d->ancestors, h->life_reader_fd);
 	for (uint32_t i = 0; i < in->ancestor_count; i++)
-		give(d, &d->ancestors, in->ancestor_fds[i], "");
+		give(d, &d->ancestors, in->ancestor_fds[i]);
 	for (uint32_t i = 0; i < n; i++)
-		give(d, &d->sockets, sockets[i].fd, roles[sockets[i].role]);
+		give(d, &d->sockets, sockets[i]);
 	environment_make(d);
 }
 
@@ -238,8 +237,8 @@ static void dowry_free(struct dowry *d)
 	free(d->environment);
 }
 
-int handover_begin(struct handover *h, struct inheritance *in, const struct handed_socket *sockets, uint32_t n,
-		   uint64_t now, struct err *e)
+int handover_begin(struct handover *h, struct inheritance *in, const int *sockets, uint32_t n, uint64_t now,
+		   struct err *e)
 {
 	struct dowry d;
 	int ready[2];

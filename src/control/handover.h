@@ -36,12 +36,6 @@ uint32_t inheritance_ancestors(struct inheritance *in);
 /* Closes what was not taken. */
 void inheritance_free(struct inheritance *in);
 
-/* A socket to hand over. */
-struct handed_socket {
-	int fd; /* stays the caller's */
-	enum socket_role role;
-};
-
 /* This process as the start of the next one. */
 struct handover {
 	char *program;	    /* absolute path, found at start: the file may be replaced since */
@@ -55,9 +49,10 @@ struct handover {
 
 /* Finds the program of argv[0]. 0 or -PS_ENOTFOUND, -PS_EIO, -PS_ENOMEM. */
 int handover_init(struct handover *h, char **argv, struct err *e) MUST_CHECK;
-/* Starts the new process. `in`: for the list of ancestors. -PS_EEXIST: one is under way. */
-int handover_begin(struct handover *h, struct inheritance *in, const struct handed_socket *sockets, uint32_t n,
-		   uint64_t now, struct err *e) MUST_CHECK;
+/* Starts the new process with `sockets`, which stay the caller's. `in`: for the list of ancestors. -PS_EEXIST: one is
+ * under way. */
+int handover_begin(struct handover *h, struct inheritance *in, const int *sockets, uint32_t n, uint64_t now,
+		   struct err *e) MUST_CHECK;
 
 enum handover_result { HANDOVER_WAITING, HANDOVER_DONE, HANDOVER_FAILED };
 /* Call when ready_fd is readable, or at `until`. FAILED: the new process is gone, this one goes on. */

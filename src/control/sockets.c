@@ -95,15 +95,13 @@ static bool listens(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on;
 }
 
-/* "admin:5"; false when it names no listening socket. */
-static bool inherit_one(struct span entry, struct inherited_socket *ret)
+/* False when the number is no listening socket's. */
+static bool inherit_one(struct span number, struct inherited_socket *ret)
 {
-	struct span number, role = span_cut(entry, ':', &number);
 	uint64_t v;
 	if (!span_to_u64(number, &v) || v > INT32_MAX || !listens((int)v))
 		return false;
 	ret->fd = (int)v;
-	ret->role = span_eq(role, SPAN("admin")) ? SOCKET_ADMIN : SOCKET_LISTEN;
 	return fcntl(ret->fd, F_SETFD, FD_CLOEXEC) == 0 && socket_address(ret->fd, &ret->address) == 0;
 }
 
@@ -131,11 +129,11 @@ static bool fits(const struct address *is, const struct address *wanted)
 	return address_eq(&any, wanted);
 }
 
-int sockets_take(struct sockets *s, enum socket_role role, const struct address *at)
+int sockets_take(struct sockets *s, const struct address *at)
 {
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct inherited_socket *row = &s->rows[i];
-		if (row->fd >= 0 && row->role == role && fits(&row->address, at)) {
+		if (row->fd >= 0 && fits(&row->address, at)) {
 			int fd = row->fd;
 			row->fd = -1;
 			return fd;

@@ -5,15 +5,11 @@
 
 #include "base/base.h"
 
-/* Sockets handed over at most: workers × listeners, and the admin's. */
-enum { SOCKETS_INHERITED_MAX = 1024 };
-
-/* What a socket is for: two of them may be at port 0 of the same host, so the address alone does not say. */
-enum socket_role { SOCKET_LISTEN, SOCKET_ADMIN };
+/* Sockets handed over at most: workers × listeners. */
+enum { SOCKETS_INHERITED_MAX = 4096 };
 
 struct inherited_socket {
-	int fd; /* -1: taken */
-	enum socket_role role;
+	int fd;			/* -1: taken */
 	struct address address; /* it is bound to */
 };
 
@@ -23,12 +19,12 @@ struct sockets {
 	uint32_t count;
 };
 
-/* Reads "listen:3,listen:4,admin:5" and checks that each is a listening socket (others are left alone); `text` may be
+/* Reads "3,4,5" and checks that each is a listening socket (others are left alone); `text` may be
  * NULL: none. 0 or -PS_ENOMEM. */
 int sockets_inherit(struct sockets *s, const char *text) MUST_CHECK;
 /* An inherited socket bound to `at` (port 0: any port of that host), which is then the caller's; -1 when there is none
  * (left). */
-int sockets_take(struct sockets *s, enum socket_role role, const struct address *at);
+int sockets_take(struct sockets *s, const struct address *at);
 void sockets_close(struct sockets *s);
 
 /* Binds and listens at an IP address, with SO_REUSEPORT: each worker has a queue of its own. Non-blocking, closed on

@@ -28,8 +28,8 @@ static int accept_and_greet(struct inheritance *in)
 	struct address any;
 	if (address_parse(&any, SPAN("127.0.0.1:0"), NULL) < 0)
 		return 1;
-	int fd = sockets_take(&in->sockets, SOCKET_LISTEN, &any);
-	if (fd < 0 || sockets_take(&in->sockets, SOCKET_ADMIN, &any) < 0)
+	int fd = sockets_take(&in->sockets, &any);
+	if (fd < 0 || sockets_take(&in->sockets, &any) < 0)
 		return 1;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	inheritance_ready(in);
@@ -57,8 +57,7 @@ static int next_generation(const char *role)
 
 /* ---- the old one ---- */
 
-static void begin(struct handover *h, struct inheritance *in, const char *role, const struct handed_socket *s,
-		  uint32_t n)
+static void begin(struct handover *h, struct inheritance *in, const char *role, const int *s, uint32_t n)
 {
 	struct err e = { 0 };
 	span_copy(role_word, sizeof role_word, span_str(role));
@@ -84,15 +83,14 @@ static void the_new_process_serves_the_same_socket(void **state)
 	char text[8] = "";
 	int status;
 	assert_int_equal(address_parse(&any, SPAN("127.0.0.1:0"), NULL), 0);
-	struct handed_socket s[] = { { socket_bind(&any, NULL), SOCKET_LISTEN },
-				     { socket_bind(&any, NULL), SOCKET_ADMIN } };
-	assert_int_equal(socket_address(s[0].fd, &is), 0);
+	int s[] = { socket_bind(&any, NULL), socket_bind(&any, NULL) };
+	assert_int_equal(socket_address(s[0], &is), 0);
 	int c = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(c, (struct sockaddr *)&is.sa, is.len), 0); /* waits in the queue from before */
 	begin(&h, &in, "greets", s, 2);
 	assert_int_equal(wait_for(&h, 5000), HANDOVER_DONE);
-	close(s[0].fd);
-	close(s[1].fd);
+	close(s[0]);
+	close(s[1]);
 	assert_int_equal(read(c, text, 5), 5);
 	assert_string_equal(text, "hello");
 	close(c);

@@ -53,31 +53,28 @@ static void a_bound_socket_takes_connections_and_shares_its_port(void **state)
 	}
 }
 
-static void inherited_sockets_are_found_by_role_and_address(void **state)
+static void inherited_sockets_are_found_by_address(void **state)
 {
 	(void)state;
-	struct err e;
 	struct address any = at("127.0.0.1:0"), one, two, other = at("127.0.0.1:1");
-	int listens = socket_bind(&any, &e), admin = socket_bind(&any, &e), plain = socket(AF_INET, SOCK_STREAM, 0);
+	int first = socket_bind(&any, NULL), second = socket_bind(&any, NULL), plain = socket(AF_INET, SOCK_STREAM, 0);
 	char list[128];
 	struct sockets s;
-	assert_int_equal(socket_address(listens, &one), 0);
-	assert_int_equal(socket_address(admin, &two), 0);
-	assert_int_equal(fcntl(listens, F_SETFD, 0), 0);
-	snprintf(list, sizeof list, "listen:%d,admin:%d,listen:%d,listen:x,listen,:,listen:99999999999", listens, admin,
-		 plain);
+	assert_int_equal(socket_address(first, &one), 0);
+	assert_int_equal(socket_address(second, &two), 0);
+	assert_int_equal(fcntl(first, F_SETFD, 0), 0);
+	snprintf(list, sizeof list, "%d,%d,%d,x,,-1,99999999999", first, second, plain);
 	assert_int_equal(sockets_inherit(&s, list), 0);
 	assert_int_equal(s.count, 2);
-	assert_int_equal(fcntl(listens, F_GETFD), FD_CLOEXEC);
-	assert_int_equal(sockets_take(&s, SOCKET_LISTEN, &other), -1);
-	assert_int_equal(sockets_take(&s, SOCKET_LISTEN, &two), -1);
-	assert_int_equal(sockets_take(&s, SOCKET_ADMIN, &two), admin);
-	assert_int_equal(sockets_take(&s, SOCKET_ADMIN, &two), -1);
-	assert_int_equal(sockets_take(&s, SOCKET_LISTEN, &any), listens); /* port 0: any port of the host */
+	assert_int_equal(fcntl(first, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(sockets_take(&s, &other), -1);
+	assert_int_equal(sockets_take(&s, &two), second);
+	assert_int_equal(sockets_take(&s, &two), -1);
+	assert_int_equal(sockets_take(&s, &any), first); /* port 0: any port of the host */
 	sockets_close(&s);
 	assert_true(connects(&one));
-	close(listens);
-	close(admin);
+	close(first);
+	close(second);
 	close(plain);
 }
 
@@ -89,7 +86,7 @@ static void sockets_nobody_takes_are_closed(void **state)
 	char list[32];
 	int fd = socket_bind(&any, NULL);
 	assert_int_equal(socket_address(fd, &is), 0);
-	snprintf(list, sizeof list, "listen:%d", fd);
+	snprintf(list, sizeof list, "%d", fd);
 	assert_int_equal(sockets_inherit(&s, list), 0);
 	sockets_close(&s);
 	assert_false(connects(&is));
@@ -102,7 +99,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bound_socket_takes_connections_and_shares_its_port),
-		cmocka_unit_test(inherited_sockets_are_found_by_role_and_address),
+		cmocka_unit_test(inherited_sockets_are_found_by_address),
 		cmocka_unit_test(sockets_nobody_takes_are_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
