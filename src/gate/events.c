@@ -66,7 +66,8 @@ void gate_on_failed(struct ticket *t, int code, uint64_t now)
 	} else {
 		/* Sent before the failure that put it out, and so no sign of anything new. Looked at first: the charge
 		 * may be its last. */
-		bool orphan = r->state == REPLICA_DRAINING || (r->state == REPLICA_EJECTED && !r->pressed);
+		bool orphan = r->state == REPLICA_DRAINING ||
+			      (r->state == REPLICA_EJECTED && t->decided_at < r->ejected_at);
 		budget_second(g, now)->orphans += orphan;
 		pool_failed_locked(g->pool, r, t->charge, now);
 	}

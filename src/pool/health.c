@@ -91,6 +91,7 @@ static void eject(struct pool *p, struct replica *r, uint64_t now)
 		t = p->options.eject_max_ns;
 	r->state = REPLICA_EJECTED;
 	r->ejections++;
+	r->ejected_at = now;
 	r->ejected_until = now + t;
 	r->trial = false;
 	r->failures = 0;

@@ -99,7 +99,7 @@ struct replica {
 	uint32_t health_failures; /* in a row, active */
 	uint32_t ejections;	  /* in a row: the next one lasts 1, 2, 4 … 30 s */
 	bool health_ejected;	  /* its health path spoke against it: a good answer there ends the ejection early */
-	uint64_t ejected_until, up_since;
+	uint64_t ejected_at, ejected_until, up_since;
 	struct map models; /* names -> struct replica_model; empty: not known, so anything may be asked */
 };
 
