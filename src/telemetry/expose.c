@@ -73,7 +73,7 @@ static int count_write(struct buf *b, const struct tm_series *s, const char *suf
 
 static int counter_write(struct buf *b, const struct tm_series *s)
 {
-	return count_write(b, s, "", tm_word_sum(s, 0));
+	return count_write(b, s, "", tm_value(s));
 }
 
 static int gauge_write(struct buf *b, const struct tm_series *s)

@@ -95,7 +95,7 @@ static void make_registry(void)
 	list_init(&registry.forgotten);
 	for (unsigned m = 0; m < TM_METRIC_COUNT; m++) {
 		struct family *f = &registry.family[m];
-		map_init(&f->by_labels, TM_SERIES_MAX);
+		map_init(&f->by_labels, rows[m].kind == TM_KIND_HISTOGRAM ? TM_HISTOGRAMS_MAX : TM_SERIES_MAX);
 		list_init(&f->series);
 		f->plain.metric = (enum tm_metric)m;
 		f->label_count = label_count(rows[m].labels);
@@ -228,7 +228,7 @@ static struct tm_series *find_or_make_locked(const struct key *k)
 	struct tm_series *s = map_find(&f->by_labels, labels);
 	if (s)
 		return s;
-	s = f->by_labels.count < TM_SERIES_MAX ? series_make(k, labels) : NULL;
+	s = f->by_labels.count < f->by_labels.max ? series_make(k, labels) : NULL;
 	if (!s || map_put(&f->by_labels, s->labels, s) < 0) {
 		free(s);
 		return other_locked(f, k);

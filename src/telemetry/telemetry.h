@@ -21,8 +21,9 @@ enum tm_metric {
 enum {
 	TM_SHARDS = 64,
 	TM_LABELS_MAX = 6,
-	TM_VALUE_BYTES = 256, /* of one label value; the rest is cut off */
-	TM_SERIES_MAX = 1000, /* per metric; further label sets count as "other" */
+	TM_VALUE_BYTES = 256,	 /* of one label value; the rest is cut off */
+	TM_SERIES_MAX = 1000,	 /* per metric; further label sets count as "other" */
+	TM_HISTOGRAMS_MAX = 250, /* the same for a histogram, whose series is some thirty lines of /metrics each */
 	TM_REFRESHES_MAX = 32,
 };
 
@@ -31,9 +32,9 @@ struct tm_series;
 /* A thread that counts names its shard once, at its start: workers 0…, service threads behind them. */
 void tm_thread_shard(unsigned shard);
 /* The series of a metric with these label values, in the row's label order (missing ones are empty); made when new.
- * Never NULL: beyond TM_SERIES_MAX, or without memory, it is the series whose values are all "other". A label set this
- * thread asked for lately costs one hash and one comparison, another one a lock. Any thread. The pointer lives for the
- * process, unless tm_forget names its labels. */
+ * Never NULL: beyond TM_SERIES_MAX (TM_HISTOGRAMS_MAX), or without memory, it is the series whose values are all
+ * "other". A label set this thread asked for lately costs one hash and one comparison, another one a lock. Any thread.
+ * The pointer lives for the process, unless tm_forget names its labels. */
 struct tm_series *tm_series_of(enum tm_metric m, const struct span *values, size_t n);
 /* For metrics without labels. Any thread, no lock. */
 struct tm_series *tm_plain(enum tm_metric m);

@@ -49,6 +49,14 @@ static void read_page(void)
 	(void)fclose(f);
 }
 
+static void on_decided(void *arg, void *owner, struct ticket *t)
+{
+	(void)arg, (void)t;
+	atomic_store((_Atomic bool *)owner, true);
+}
+
+static const struct gate_sink sink = { .decided = on_decided };
+
 static int setup(void **state)
 {
 	(void)state;
@@ -60,7 +68,7 @@ static int setup(void **state)
 	fx.loop = loop_new("signals", 1);
 	fx.pool = pool_new(&o);
 	fx.gate = gate_new(fx.pool, NULL, 1, NULL);
-	fx.probe = probe_new(fx.loop, NULL);
+	fx.probe = probe_new(fx.loop, &sink);
 	assert_true(fx.loop && fx.pool && fx.gate && fx.probe);
 	assert_int_equal(probe_pool_set(fx.probe, fx.gate, &policy), 0);
 	return loop_start(fx.loop);
@@ -364,6 +372,30 @@ static void what_has_left_is_asked_no_more(void **state)
 	assert_int_equal(look(1).signals_at, seen);
 }
 
+/* ---- what is held ---- */
+
+/* Nobody but the prober advances this gate: a ticket whose time is over is told so by the next answer of any replica.
+ */
+static void an_answer_advances_the_gate(void **state)
+{
+	(void)state;
+	struct pool_options o = *pool_options_of(fx.pool);
+	struct decision d;
+	struct ticket *first, *held;
+	_Atomic bool told = false, unused = false;
+	struct facts f = { .pool = fx.pool, .model = SPAN("base"), .arrived_ns = clock_now_ns() };
+	o.requests_per_replica = 1;
+	o.queue_ns = 300 * NS_PER_MS;
+	pool_configure(fx.pool, &o);
+	put_into_pool(add_replica());
+	assert_int_equal(gate_submit(fx.gate, &f, &unused, clock_now_ns(), &d, &first), GATE_DECIDED);
+	assert_int_equal(gate_submit(fx.gate, &f, &told, clock_now_ns(), &d, &held), GATE_HELD);
+	WAIT_UNTIL(atomic_load(&told));
+	assert_int_equal(gate_collect(held, &d, clock_now_ns()), GATE_REFUSED);
+	assert_false(gate_on_gone(first, clock_now_ns()));
+	assert_false(atomic_load(&unused));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -382,6 +414,7 @@ int main(void)
 		TEST(a_new_process_is_asked_for_its_models_again),
 		TEST(a_list_that_is_not_there_yet_is_asked_for_again),
 		TEST(what_has_left_is_asked_no_more),
+		TEST(an_answer_advances_the_gate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,22 @@ static void label_sets_beyond_the_bound_count_as_other(void **state)
 			    "fairness_id=\"other\",priority=\"other\"} 5"));
 }
 
+static void histograms_have_a_smaller_bound(void **state)
+{
+	(void)state;
+	uint64_t folded = tm_value(tm_plain(TM_SERIES_FOLDED));
+	for (unsigned i = 0; i < TM_HISTOGRAMS_MAX + 3; i++) {
+		char id[16];
+		(void)snprintf(id, sizeof id, "f%u", i);
+		struct span values[] = { SPAN("m"), SPAN("t"), span_str(id), SPAN("0") };
+		tm_observe(tm_series_of(TM_REQUEST_TPOT, values, 4), 0.5);
+	}
+	assert_int_equal(tm_value(tm_plain(TM_SERIES_FOLDED)) - folded, 3);
+	assert_true(exports(
+		"llm_d_epp_request_streaming_tpot_seconds_count{model_name=\"other\",target_model_name=\"other\","
+		"fairness_id=\"other\",priority=\"other\"} 3"));
+}
+
 static void a_forgotten_series_is_gone_and_begins_anew(void **state)
 {
 	(void)state;
@@ -218,6 +234,7 @@ int main(void)
 		cmocka_unit_test(an_observation_falls_into_the_first_bucket_that_holds_it),
 		cmocka_unit_test(label_values_from_strangers_cannot_leave_their_quotes),
 		cmocka_unit_test(label_sets_beyond_the_bound_count_as_other),
+		cmocka_unit_test(histograms_have_a_smaller_bound),
 		cmocka_unit_test(a_forgotten_series_is_gone_and_begins_anew),
 		cmocka_unit_test(gauges_are_read_out_when_scraped),
 		cmocka_unit_test(the_text_is_well_formed),
