@@ -80,7 +80,8 @@ static int add_anthropic(struct buf *b, const struct openai_error *er)
 	return r < 0 ? r : buf_add(b, SPAN("}"));
 }
 
-/* The Responses API's own error event; `error` beside it, because OpenAI's clients raise on that. */
+/* The Responses API's own error event; `error` beside it, because OpenAI's clients raise on that
+ * (openai-python 2.54 and 3.54, _streaming.py). */
 static int add_responses(struct buf *b, const struct openai_error *er)
 {
 	const struct error_row *row = error_row(er->code);
