@@ -1,11 +1,12 @@
 """HTTP/1.1 on the client side: strict where two parsers could differ, and faithful where they cannot."""
+import random
 import socket
 import time
 
 import cases
 from harness import http
 from harness.process import free_port
-from harness.replica import chat_answer, whole
+from harness.replica import chat_answer, chat_event, chunked, says, whole
 
 
 def test_what_is_ambiguous_is_refused_and_goes_nowhere(t):
@@ -185,3 +186,57 @@ def test_back_pressure_both_ways(t):
         time.sleep(1.5)
         grown = gateway.resident_kb() - before
     assert grown < 20_000, f"{grown} KiB more while the client did not read"
+
+
+def test_any_stream_is_byte_exact(t):
+    """Random events in random chunks in random writes: none lost, doubled, reordered or changed."""
+    source = random.Random(11)
+    sent = []
+
+    def script(peer):
+        events = b"".join(b"data: %s\n\n" % source.randbytes(source.randrange(1, 900)).hex().encode() for _ in range(60)) + b"data: [DONE]\n\n"
+        sent.append(events)
+        framed, at = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n", 0
+        while at < len(events):
+            size = source.choice([1, 7, 100, 1000, 20000])
+            piece = events[at : at + size]
+            framed, at = framed + b"%x\r\n%s\r\n" % (len(piece), piece), at + size
+        framed += b"0\r\n\r\n"
+        while framed:
+            size = source.choice([1, 3, 50, 1400, 60000])
+            peer.send(framed[:size])
+            framed = framed[size:]
+
+    gateway = t.gateway([t.replica(script)])
+    for i in range(25):
+        answer = t.chat(gateway, stream=True, stream_options={"include_usage": True})
+        t.check(f"stream {i}", answer.complete and answer.body == sent[-1], len(answer.body))
+
+
+def test_an_answer_to_http_1_0_ends_with_the_connection(t):
+    gateway = t.gateway([t.replica(says(chunked(chat_event("a"), "data: [DONE]\n\n")))])
+    body = http.request("POST", "/v1/chat/completions", t.chat_body(stream=True)).replace(b"HTTP/1.1", b"HTTP/1.0")
+    with http.Connection(gateway.port) as c:
+        answer = c.send(body).answer()
+    assert "transfer-encoding" not in answer.fields and answer.body.endswith(b"data: [DONE]\n\n"), answer.raw
+
+
+def test_slow_clients_do_not_slow_others(t):
+    gateway = t.gateway([t.replica()], workers=1)
+    slow = [http.Connection(gateway.port) for _ in range(300)]
+    for c in slow:
+        c.send(b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+    start = time.monotonic()
+    assert [t.chat(gateway).status for _ in range(20)] == [200] * 20
+    assert time.monotonic() - start < 2
+    for c in slow:
+        c.close()
+
+
+def test_forwarded_for_is_believed_as_far_as_was_said(t):
+    for hops, wanted in (("0", "127.0.0.1"), ("1", "6.6.6.6, 127.0.0.1"), ("2", "7.7.7.7, 6.6.6.6, 127.0.0.1")):
+        replica = t.replica()
+        gateway = t.gateway([replica], "--trusted-hops", hops, name=f"gateway-{hops}")
+        t.chat(gateway, fields=[("X-Forwarded-For", "8.8.8.8, 7.7.7.7, 6.6.6.6")])
+        got = replica.requests[0].field("x-forwarded-for")
+        t.check(hops, got.endswith(wanted), got)

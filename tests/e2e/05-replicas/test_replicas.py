@@ -178,3 +178,36 @@ def test_a_request_waits_no_longer_than_it_may(t):
     t.check("in time", 0.4 < took < 2, took)
     replica.close()
     load.ending.set()
+
+
+def test_silence_in_prefill_moves_to_another_replica(t):
+    silent = t.replica(lambda peer: peer.wait_gone(10) and False)
+    gateway = t.gateway([silent, t.replica()], "--first-byte-timeout", "500ms")
+    got = [t.chat(gateway, f"chat {i}").status for i in range(6)]
+    t.check("all served", got == [200] * 6, got)
+    t.check("the silent one was tried and left", silent.requests and all(r.gone for r in silent.requests), len(silent.requests))
+
+
+def test_kill_9_under_streams_cuts_only_what_had_begun(t):
+    """A client that has no byte yet notices nothing; one that has sees an unfinished stream, never a false end."""
+    mocks = t.mocks(3, "--model", "tiny")
+    gateway = t.gateway(mocks)
+    load = Load(gateway, lambda name: t.chat_body(name, max_tokens=60, stream=True), count=8, keep_alive=False)
+    time.sleep(0.8)
+    mocks[0].kill()
+    time.sleep(0.8)
+    bad = load.stop()
+    begun = [outcome for outcome in bad if outcome[1] == 200]
+    t.check("no refusal", len(begun) == len(bad), bad[:5])
+    t.check("some were cut", 0 < len(begun) <= 8, len(begun))
+
+
+def test_held_requests_are_decided_whichever_worker_brings_the_event(t):
+    replica = t.replica(lambda peer: (time.sleep(0.02), peer.send(whole(chat_answer())))[1])
+    gateway = t.gateway([replica], "--requests-per-replica", "2", workers=4)
+    load = Load(gateway, lambda name: t.chat_body(name), count=24, keep_alive=False)
+    time.sleep(2)
+    bad = load.stop()
+    t.check("none lost", not bad, bad[:5])
+    t.check("there was load", len(load.outcomes) > 80, len(load.outcomes))
+    t.check("nothing is left", eventually(lambda: gateway.metric("penstock_replica_in_flight") == 0, 2))

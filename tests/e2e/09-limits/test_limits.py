@@ -102,6 +102,38 @@ def test_descriptors_run_short_and_nothing_spins(t):
     t.check("recovers", eventually(lambda: t.chat(gateway).status == 200, 2))
 
 
+def test_a_client_that_does_not_read_is_let_go(t):
+    replica = t.replica(lambda peer: flood(peer))
+    gateway = t.gateway([replica], "--write-stall", "1s")
+    with http.Connection(gateway.port) as c:
+        c.send(http.request("GET", "/flood"))
+        assert eventually(lambda: replica.requests and replica.requests[0].gone, 6)
+
+
+def flood(peer):
+    """More than any socket buffer takes; notes when the peer breaks off."""
+    peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 1000000000\r\n\r\n")
+    try:
+        for _ in range(15000):
+            peer.send(b"x" * 65536)
+    except OSError:
+        peer.request.gone = time.monotonic()
+    return False
+
+
+def test_connections_beyond_the_bound_get_503(t):
+    gateway = t.gateway([t.replica()], "--max-connections", "10", workers=1)
+    crowd = [http.Connection(gateway.port) for _ in range(10)]
+    for c in crowd:
+        assert c.send(http.request("POST", "/v1/chat/completions", t.chat_body())).answer().status == 200
+    answer = t.chat(gateway)
+    t.check("503", answer.status == 503 and answer.error_code() == "connection_limit", answer.raw)
+    crowd[0].close()
+    t.check("room again", eventually(lambda: t.chat(gateway).status == 200, 2))
+    for c in crowd:
+        c.close()
+
+
 def cpu_seconds(process):
     with open(f"/proc/{process.pid}/stat", encoding="latin-1") as f:
         fields = f.read().rsplit(")", 1)[1].split()

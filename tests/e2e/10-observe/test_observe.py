@@ -93,6 +93,23 @@ def test_no_prompt_anywhere(t):
     t.check("log", eventually(lambda: len(gateway.log_lines()) >= 10) and CANARY not in gateway.output())
 
 
+def test_every_request_has_one_line(t):
+    gateway = t.gateway([t.replica()])
+    for i in range(50):
+        http.ask(gateway.port, "GET" if i % 5 == 0 else "POST", f"/v1/chat/completions?{i}" if i % 7 else "/other", t.chat_body() if i % 5 else b"")
+    assert eventually(lambda: len(gateway.log_lines()) == 50, 3), len(gateway.log_lines())
+    assert len({line["id"] for line in gateway.log_lines()}) == 50
+
+
+def test_a_request_id_is_taken_over_and_given_back(t):
+    replica = t.replica()
+    gateway = t.gateway([replica])
+    answer = t.chat(gateway, fields=[("X-Request-Id", "mine-1")])
+    t.check("client", answer.fields.get("x-request-id") == "mine-1", answer.fields)
+    t.check("replica", replica.requests[0].field("x-request-id") == "mine-1", replica.requests[0].fields)
+    t.check("log", eventually(lambda: any(line.get("id") == "mine-1" for line in gateway.log_lines())))
+
+
 def test_the_binary_explains_a_body(t):
     def facts(*arguments, body):
         return subprocess.run([PENSTOCK, "facts", *arguments], input=body, capture_output=True, timeout=20)
