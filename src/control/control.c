@@ -124,14 +124,29 @@ static int check_sockets(const struct control *c, const struct config *config, s
 	return r;
 }
 
+static bool some_route_hangs_somewhere(const struct config *config)
+{
+	for (uint32_t i = 0; i < config_count(config, CONFIG_HTTP_ROUTE); i++) {
+		const struct config_http_route *r = config_at(config, CONFIG_HTTP_ROUTE, i);
+		if (r->parent_count)
+			return true;
+	}
+	return false;
+}
+
 /* An editor that truncates before it writes, a folder that is not mounted yet: nothing to serve is a mistake, not a
  * wish. */
 static int check_serves(const struct config *config, struct config_errors *errors)
 {
-	if (config_count(config, CONFIG_HTTP_ROUTE) > 0 && config_socket_count(config) > 0)
+	if (config_count(config, CONFIG_HTTP_ROUTE) == 0 || config_socket_count(config) == 0)
+		complain(
+			errors,
+			"nothing would be served: there is no HTTPRoute; give --backend URL, or -f with a route in it");
+	else if (!some_route_hangs_somewhere(config))
+		complain(errors, "nothing would be served: no HTTPRoute has parentRefs; the Gateway of --listen is "
+				 "called \"flags\"");
+	else
 		return 0;
-	complain(errors,
-		 "nothing would be served: there is no HTTPRoute; give --backend URL, or -f with a route in it");
 	return -PS_ECONFIG;
 }
 

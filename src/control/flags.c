@@ -362,7 +362,10 @@ static const char page_head[] =
 	"Without `-f` the flags make a Gateway, a route for everything and a pool `default/flags` of the backends. "
 	"With `-f` "
 	"the files say what\n"
-	"is served; `--listen` and `--backend` add to it, and files without a Gateway get the default `--listen`.\n";
+	"is served; `--listen` and `--backend` add to it. Files without a Gateway get one at the default `--listen`; "
+	"it is "
+	"called `flags`, and routes\n"
+	"name it in their `parentRefs`.\n";
 
 static void page_options(FILE *out, enum option_scope scope, const char *title, const char *about)
 {

@@ -187,6 +187,20 @@ static void routes_without_a_gateway_get_the_default_listener(void **state)
 	assert_int_equal(route_match(s->routes, &rq, &rule), ROUTE_FOUND);
 }
 
+static void routes_that_hang_nowhere_are_refused(void **state)
+{
+	struct world *w = *state;
+	char text[512];
+	FILE *f = fopen(w->file, "we");
+	fputs("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {rules: [{}]}\n",
+	      f);
+	fclose(f);
+	w->flags.files[w->flags.file_count++] = span_str(w->file);
+	begin(w);
+	assert_int_equal(load(w, text, sizeof text), -PS_ECONFIG);
+	assert_non_null(strstr(text, "no HTTPRoute has parentRefs"));
+}
+
 static void an_error_names_file_line_and_field(void **state)
 {
 	struct world *w = *state;
@@ -316,6 +330,7 @@ int main(void)
 		IN_WORLD(flags_alone_make_a_gateway),
 		IN_WORLD(a_start_with_nothing_to_serve_is_refused),
 		IN_WORLD(routes_without_a_gateway_get_the_default_listener),
+		IN_WORLD(routes_that_hang_nowhere_are_refused),
 		IN_WORLD(an_error_names_file_line_and_field),
 		IN_WORLD(a_changed_file_comes_into_force_within_a_second),
 		IN_WORLD(a_wrong_change_leaves_the_old_one_in_force),
