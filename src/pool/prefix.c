@@ -33,6 +33,7 @@ enum {
 	NODES_FIRST = 256,
 	WIDE_FIRST = 8,
 	NARROW = 4,
+	AHEAD = 6,		/* blocks whose cells are prefetched (tried: 4 to 8 are alike) */
 	SLICE = 256,		/* blocks added or dropped in one hold of a stripe */
 	FRESH_SHARE = 16,	/* a chain touched within capacity / FRESH_SHARE insertions is not moved */
 	CELL_WIDE = UINT16_MAX, /* in slot[0]: the holders are in a list */
@@ -70,6 +71,10 @@ struct shard {
 	struct cell *cells;
 	uint32_t mask; /* cells - 1; 0 while there are none */
 	uint32_t used;
+	/* Copies of cells and mask for prefetch(), which reads them without the lock and dereferences nothing: relaxed
+	 * is enough. */
+	_Atomic(struct cell *) hint;
+	_Atomic uint32_t hint_mask;
 };
 
 struct node {
@@ -150,6 +155,8 @@ static int shard_grow(struct prefix_index *x, struct shard *s)
 	free(s->cells);
 	s->cells = bigger.cells;
 	s->mask = bigger.mask;
+	atomic_store_explicit(&s->hint, s->cells, memory_order_relaxed);
+	atomic_store_explicit(&s->hint_mask, s->mask, memory_order_relaxed);
 	return 0;
 }
 
@@ -278,25 +285,6 @@ static int holder_add(struct prefix_index *x, struct cell *c, uint32_t slot, uin
 	return r;
 }
 
-static int pair_add(struct prefix_index *x, uint64_t hash, uint32_t slot, uint32_t node)
-{
-	struct shard *s = shard_of(x, hash);
-	(void)pthread_mutex_lock(&s->lock);
-	int r = 0;
-	if ((uint64_t)(s->used + 1) * 4 > ((uint64_t)s->mask + 1) * 3 || s->mask == 0)
-		r = shard_grow(x, s);
-	if (r == 0) {
-		struct cell *c = cell_at(s, hash);
-		if (c->hash == 0) {
-			c->hash = hash;
-			s->used++;
-		}
-		r = holder_add(x, c, slot, node);
-	}
-	(void)pthread_mutex_unlock(&s->lock);
-	return r;
-}
-
 /* The last holder takes the place of the one that leaves. */
 static void holder_remove(struct cell *c, uint32_t at)
 {
@@ -330,14 +318,57 @@ static void pair_remove(struct prefix_index *x, uint64_t hash, uint32_t slot)
 }
 
 /* The block's node in the replica's LRU, or 0. */
+static uint32_t node_in(const struct shard *s, uint64_t hash, uint32_t slot)
+{
+	const struct cell *c = cell_find(s, hash);
+	uint32_t at = c ? holder_at(c, slot) : 0;
+	return c && at < holder_count(c) ? holder_node(c, at) : 0;
+}
+
 static uint32_t pair_node(struct prefix_index *x, uint64_t hash, uint32_t slot)
 {
 	struct shard *s = shard_of(x, hash);
 	(void)pthread_mutex_lock(&s->lock);
-	const struct cell *c = cell_find(s, hash);
-	uint32_t at = c ? holder_at(c, slot) : 0, node = c && at < holder_count(c) ? holder_node(c, at) : 0;
+	uint32_t node = node_in(s, hash, slot);
 	(void)pthread_mutex_unlock(&s->lock);
 	return node;
+}
+
+static int pair_add(struct prefix_index *x, struct shard *s, uint64_t hash, uint32_t slot, uint32_t node)
+{
+	if ((uint64_t)(s->used + 1) * 4 > ((uint64_t)s->mask + 1) * 3 || s->mask == 0) {
+		int r = shard_grow(x, s);
+		if (r < 0)
+			return r;
+	}
+	struct cell *c = cell_at(s, hash);
+	if (c->hash == 0) {
+		c->hash = hash;
+		s->used++;
+	}
+	return holder_add(x, c, slot, node);
+}
+
+/* The block's node; `spare` when it was not there and is now, under that node; 0 without memory. */
+static uint32_t pair_touch(struct prefix_index *x, uint64_t hash, uint32_t slot, uint32_t spare)
+{
+	struct shard *s = shard_of(x, hash);
+	(void)pthread_mutex_lock(&s->lock);
+	uint32_t node = node_in(s, hash, slot);
+	if (!node && spare && pair_add(x, s, hash, slot, spare) == 0)
+		node = spare;
+	(void)pthread_mutex_unlock(&s->lock);
+	return node;
+}
+
+/* The cell will be wanted soon. Reads the table's place without the lock: an old one costs a useless prefetch, no more.
+ */
+static void prefetch(struct prefix_index *x, uint64_t hash)
+{
+	const struct shard *s = shard_of(x, hash);
+	const struct cell *cells = atomic_load_explicit(&s->hint, memory_order_relaxed);
+	uint32_t mask = atomic_load_explicit(&s->hint_mask, memory_order_relaxed);
+	__builtin_prefetch((const void *)((uintptr_t)cells + ((uint32_t)hash & mask) * sizeof(struct cell)));
 }
 
 /* ---- one replica's LRU: everything here is under its stripe ---- */
@@ -375,8 +406,8 @@ static uint32_t lru_capacity(const struct lru *l)
 static int lru_grow(struct prefix_index *x, struct lru *l)
 {
 	uint32_t size = l->allocated ? l->allocated * 2 : NODES_FIRST;
-	if (size > lru_capacity(l) + 1 && lru_capacity(l) + 1 > l->allocated)
-		size = lru_capacity(l) + 1;
+	if (size > lru_capacity(l) + 2 && lru_capacity(l) + 2 > l->allocated)
+		size = lru_capacity(l) + 2;
 	struct node *n = realloc(l->nodes, size * sizeof *n);
 	if (!n)
 		return -PS_ENOMEM;
@@ -415,44 +446,45 @@ static void evict(struct prefix_index *x, struct lru *l, uint32_t slot)
 	lru_give_node(l, i);
 	l->count--;
 	atomic_fetch_sub_explicit(&x->blocks, 1, memory_order_relaxed);
+	if (l->last)
+		prefetch(x, l->nodes[l->last].hash); /* it will be the next */
 }
 
-/* Makes room for one block. A capacity that shrank is reached over time: two go for each that comes. False: there is
- * none. */
-static bool make_room(struct prefix_index *x, struct lru *l, uint32_t slot)
+static bool is_over(const struct prefix_index *x, const struct lru *l)
 {
-	for (int i = 0; i < 2 && l->count >= lru_capacity(l); i++)
+	return l->count > lru_capacity(l) ||
+	       (l->count && atomic_load_explicit(&x->blocks, memory_order_relaxed) > PREFIX_POOL_BLOCKS_MAX);
+}
+
+static void insert(struct prefix_index *x, struct lru *l, uint32_t slot, uint32_t i, uint64_t hash)
+{
+	l->nodes[i].hash = hash;
+	l->inserted++;
+	lru_push_front(l, i);
+	l->count++;
+	atomic_fetch_add_explicit(&x->blocks, 1, memory_order_relaxed);
+	if (is_over(x, l))
 		evict(x, l, slot);
-	if (atomic_load_explicit(&x->blocks, memory_order_relaxed) < PREFIX_POOL_BLOCKS_MAX)
-		return true;
-	if (l->count == 0)
-		return false;
-	evict(x, l, slot);
-	return true;
 }
 
 /* The block becomes the most recent one of the replica. False without memory. */
 static bool touch(struct prefix_index *x, uint32_t slot, uint64_t hash)
 {
 	struct lru *l = &x->lru[slot];
-	uint32_t i = pair_node(x, hash, slot);
+	if (is_over(x, l))
+		evict(x, l, slot); /* a capacity that shrank is reached over time */
+	uint32_t spare = lru_take_node(x, l), i = pair_touch(x, hash, slot, spare);
+	if (i && i == spare) {
+		insert(x, l, slot, i, hash);
+		return true;
+	}
+	if (spare)
+		lru_give_node(l, spare);
 	if (i) {
 		lru_unlink(l, i);
 		lru_push_front(l, i);
-		return true;
 	}
-	if (!make_room(x, l, slot) || (i = lru_take_node(x, l)) == 0)
-		return false;
-	l->nodes[i].hash = hash;
-	if (pair_add(x, hash, slot, i) < 0) {
-		lru_give_node(l, i);
-		return false;
-	}
-	l->inserted++;
-	lru_push_front(l, i);
-	l->count++;
-	atomic_fetch_add_explicit(&x->blocks, 1, memory_order_relaxed);
-	return true;
+	return i != 0;
 }
 
 /* Was the chain that ends in this block touched a short while ago? Then its earlier blocks were too. */
@@ -534,6 +566,8 @@ void pool_prefix_add(struct pool *p, uint32_t slot, const uint64_t *chain, uint3
 	if (i > 0 && is_fresh(x, slot, key_of(x, chain[i - 1])))
 		i = 0;
 	for (uint32_t done = 1; i > 0 && touch(x, slot, key_of(x, chain[i - 1])); i--, done++) {
+		if (i > AHEAD)
+			prefetch(x, key_of(x, chain[i - 1 - AHEAD]));
 		if (done % SLICE == 0) {
 			(void)pthread_mutex_unlock(lock);
 			(void)pthread_mutex_lock(lock);

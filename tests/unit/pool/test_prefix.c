@@ -30,17 +30,16 @@ static uint32_t model_at(const struct model *m, uint64_t h)
 
 static void model_touch(struct model *m, uint64_t h)
 {
+	m->n -= m->n > m->capacity; /* a capacity that shrank is reached over time */
 	uint32_t at = model_at(m, h);
-	if (at == m->n) {
-		for (int i = 0; i < 2 && m->n >= m->capacity; i++)
-			m->n--;
-		at = m->n++;
-		m->inserted++;
-	}
+	bool is_new = at == m->n;
+	m->n += is_new;
+	m->inserted += is_new;
 	memmove(&m->block[1], &m->block[0], at * sizeof m->block[0]);
 	memmove(&m->stamp[1], &m->stamp[0], at * sizeof m->stamp[0]);
 	m->block[0] = h;
 	m->stamp[0] = m->inserted;
+	m->n -= is_new && m->n > m->capacity;
 }
 
 static void model_add(struct model *m, const uint64_t *chain, uint32_t n)
