@@ -39,7 +39,7 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
 FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 
 MODE_debug := -Og -g3 $(HARDEN)
-MODE_release := -O2 -g $(HARDEN) $(FORTIFY)
+MODE_release := -O2 -g -flto=auto -fno-fat-lto-objects $(HARDEN) $(FORTIFY)
 MODE_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 MODE_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 MODE_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all

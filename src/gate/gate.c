@@ -196,7 +196,7 @@ static int submit_locked(struct gate *g, struct ticket *t, const struct prefix_h
 int gate_submit(struct gate *g, const struct facts *f, void *owner, uint64_t now, struct decision *ret,
 		struct ticket **ret_ticket)
 {
-	struct prefix_hits hits;
+	NOT_ZEROED struct prefix_hits hits;
 	*ret_ticket = NULL;
 	struct ticket *t = ticket_new(g, f, owner);
 	if (!t)
@@ -365,7 +365,7 @@ unsigned gate_advance(struct gate *g, uint64_t now, const struct gate_sink *sink
 static int collect_again(struct ticket *t, uint64_t now, struct decision *ret)
 {
 	struct gate *g = t->gate;
-	struct prefix_hits hits;
+	NOT_ZEROED struct prefix_hits hits;
 	flow_queue_push_back_in(&g->queue, &t->item);
 	t->state = TICKET_HELD;
 	waiting_add(g, 1);

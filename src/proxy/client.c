@@ -63,7 +63,7 @@ void client_close(struct client *c, bool abort)
 	list_remove(&c->node);
 	list_push_back(&c->proxy->dead_clients, &c->node);
 	c->listener->connections--;
-	tm_set(c->listener->open, c->listener->connections);
+	tm_move(c->listener->open, -1);
 	c->proxy->connection_count--;
 }
 
@@ -432,7 +432,7 @@ void client_accept(struct proxy_listener *pl, int fd, const struct address *peer
 	pl->connections++;
 	p->connection_count++;
 	tm_add(pl->accepted, 1);
-	tm_set(pl->open, pl->connections);
+	tm_move(pl->open, 1);
 	const struct listener_policy *policy = client_policy(c);
 	c->expect_proxy_header = policy->proxy_protocol;
 	arm(c, policy->head_timeout_ns);

@@ -437,7 +437,7 @@ static int prepare_splices(struct exchange *x, struct span asked, struct span ta
 	b->splice_count = 0;
 	if (!x->scan)
 		return 0;
-	const struct openai_facts *o = openai_scan_facts(x->scan, hash_bytes(target));
+	const struct openai_facts *o = openai_scan_peek(x->scan);
 	if (o->model_len && !span_eq(asked, target) && splice_model(x, o, target) < 0)
 		return -PS_ENOMEM;
 	x->injected = exchange_chosen(x)->policy.usage == USAGE_POLICY_INJECT && o->inject_text.n;
@@ -455,6 +455,7 @@ static enum step_result after_verdict(struct exchange *x, int verdict)
 {
 	x->record.decided = loop_now(x->proxy->loop);
 	if (verdict == GATE_DECIDED) {
+		settle_decision(x, true);
 		exchange_go(x, ST_SEND);
 		return STEP_ON;
 	}
@@ -466,6 +467,7 @@ static enum step_result after_verdict(struct exchange *x, int verdict)
 		return STEP_WAITS;
 	}
 	x->ticket = NULL;
+	settle_decision(x, false);
 	struct err e;
 	int code = verdict < 0 ? verdict : x->decision.refused;
 	err_set(&e, code, "%s", error_row(code)->text);
@@ -476,7 +478,7 @@ static enum step_result after_verdict(struct exchange *x, int verdict)
 static enum step_result step_admit(struct exchange *x)
 {
 	struct err e = { 0 };
-	struct span asked = x->scan ? openai_scan_facts(x->scan, 0)->model : SPAN_NONE;
+	struct span asked = x->scan ? openai_scan_peek(x->scan)->model : SPAN_NONE;
 	if (!x->facts) {
 		int r = route_by_model(x, asked, &e);
 		if (r < 0)
@@ -488,6 +490,7 @@ static enum step_result step_admit(struct exchange *x)
 		fill_facts(x, x->facts, target);
 		x->record.model = span_dup(asked);
 		x->record.target_model = span_eq(asked, target) ? NULL : span_dup(target);
+		settle_admitted(x);
 		if (x->route.rewrite_name.n)
 			tm_add(tm_series_of(TM_MODEL_REWRITES, (struct span[]){ x->route.rewrite_name, asked, target },
 					    3),

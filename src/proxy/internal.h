@@ -157,6 +157,7 @@ struct exchange {
 	bool keep_alive, client_chunked, expects;
 	bool streaming_body; /* not held whole: cannot be repeated once bytes were let go */
 	bool body_stopped;   /* reading the body rests for back-pressure */
+	bool counted;	     /* among the running requests of its model */
 	bool awaiting_mail, half_closed, anthropic;
 	uint64_t body_left; /* Content-Length bytes still to come */
 	char request_id[REQUEST_ID_MAX + 1];
@@ -299,6 +300,9 @@ void settle(struct exchange *x);
 void settle_attempt(struct proxy *p, int code);
 /* Adds to the metrics what was gathered since the last time; at the tick. */
 void settle_counts(struct proxy *p);
+/* The model is known: counted as running until settle. */
+void settle_admitted(struct exchange *x);
+void settle_decision(struct exchange *x, bool success);
 /* A decision took this long. */
 void settle_pick(struct proxy *p, uint64_t ns);
 struct series_cache *series_new(void);

@@ -13,8 +13,8 @@ enum { MODELS_REMEMBERED = 1024, STATUS_MAX = 600, REASON_BYTES = 48 };
 struct model_series {
 	enum openai_api api;
 	char *model, *target; /* own copies; target NULL: the same */
-	struct tm_series *requests, *duration, *request_size, *response_size, *input, *output, *cached, *ttft_stream,
-		*ttft_whole, *tpot, *genai_duration, *genai_ttft, *genai_tpot;
+	struct tm_series *requests, *running, *duration, *request_size, *response_size, *input, *output, *cached,
+		*ttft_stream, *ttft_whole, *tpot, *genai_duration, *genai_ttft, *genai_tpot;
 };
 
 struct series_cache {
@@ -83,6 +83,7 @@ static void look_up(struct model_series *m, const struct exchange *x)
 	struct span kind[] = { model, target, SPAN("default-flow"), SPAN("0"), SPAN("true") };
 	struct span genai[] = { span_str(openai_operation(x->api)), SPAN("openai"), model, target, SPAN("") };
 	m->requests = tm_series_of(TM_REQUESTS, kind, 4);
+	m->running = tm_series_of(TM_REQUESTS_RUNNING, kind, 4);
 	m->duration = tm_series_of(TM_REQUEST_DURATION, kind, 4);
 	m->request_size = tm_series_of(TM_REQUEST_SIZE, kind, 4);
 	m->response_size = tm_series_of(TM_RESPONSE_SIZE, kind, 4);
@@ -162,6 +163,8 @@ static void count_model(const struct exchange *x, uint64_t now)
 	if (!m)
 		return;
 	tm_add(m->requests, 1);
+	if (x->counted)
+		tm_move(m->running, -1);
 	tm_observe(m->request_size, (double)r->bytes_in);
 	if (r->code) {
 		struct span kind[] = { span_str(r->model), target_of(x), SPAN("default-flow"), SPAN("0"),
@@ -315,6 +318,26 @@ void settle(struct exchange *x)
 void settle_pick(struct proxy *p, uint64_t ns)
 {
 	tm_observe(p->series->scheduler_seconds, (double)ns / (double)NS_PER_S);
+}
+
+void settle_admitted(struct exchange *x)
+{
+	const struct model_series *m = x->record.model && x->record.model[0] ? series_of(x->proxy->series, x) : NULL;
+	x->counted = m != NULL;
+	if (m)
+		tm_move(m->running, 1);
+}
+
+/* One decision: the reference picker counts them by outcome and replica. */
+void settle_decision(struct exchange *x, bool success)
+{
+	struct span name = span_str(exchange_chosen(x)->name), pool;
+	struct span namespace = span_cut(name, '/', &pool), replica = success ? span_str(x->decision.name) : SPAN_NONE,
+		    port = replica;
+	while (port.n && span_find(port, ':') >= 0)
+		port = span_skip(port, (size_t)span_find(port, ':') + 1);
+	struct span labels[] = { success ? SPAN("success") : SPAN("failure"), target_of(x), replica, namespace, port };
+	tm_add(tm_series_of(TM_SCHEDULER_ATTEMPTS, labels, 5), 1);
 }
 
 void settle_counts(struct proxy *p)
