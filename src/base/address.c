@@ -25,7 +25,7 @@ int address_from_host(struct address *a, struct span host, uint16_t port, struct
 	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		host = span_of(host.p + 1, host.n - 2);
 	memset(&a->sa, 0, sizeof a->sa);
-	if (host.n && host.n < sizeof z) {
+	if (host.n && host.n < sizeof z && span_find(host, '\0') < 0) {
 		span_copy(z, sizeof z, host);
 		if (inet_pton(AF_INET, z, &in4.sin_addr) == 1) {
 			memcpy(&a->sa, &in4, sizeof in4);
