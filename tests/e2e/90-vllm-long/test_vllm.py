@@ -20,7 +20,7 @@ class Vllm:
         command = [
             os.path.join(ROOT, "build/venv-vllm/bin/vllm"), "serve", os.path.join(ROOT, "build/vllm-model"), "--served-model-name", "tiny",
             "--host", "127.0.0.1", "--port", str(self.port), "--dtype", "bfloat16", "--max-model-len", "2048", "--max-num-seqs", "16",
-            "--block-size", "32", "--enforce-eager", "--enable-prefix-caching",
+            "--block-size", "32", "--enforce-eager", "--enable-prefix-caching", "--enable-prompt-tokens-details",
         ]  # fmt: skip
         environment = {
             **os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1",
