@@ -17,7 +17,10 @@ void gate_on_first_token(struct ticket *t, uint64_t now)
 		return;
 	t->answered = true;
 	pool_lock(g->pool);
-	pool_answered_locked(g->pool, pool_replica_locked(g->pool, t->replica), &t->charge, now);
+	struct replica *r = pool_replica_locked(g->pool, t->replica);
+	if (t->streams && now > t->decided_at)
+		pool_first_token_locked(r, &t->charge, now - t->decided_at);
+	pool_answered_locked(g->pool, r, &t->charge, now);
 	pool_unlock(g->pool);
 }
 
@@ -61,7 +64,10 @@ void gate_on_failed(struct ticket *t, int code, uint64_t now)
 	struct gate *g = t->gate;
 	pool_lock(g->pool);
 	struct replica *r = pool_replica_locked(g->pool, t->replica);
-	if (is_blameless(code < 0 ? -code : code)) {
+	code = code < 0 ? -code : code;
+	if (code == PS_EQUEUEFULL || code == PS_ENOREPLICA)
+		pool_busy_locked(r, now);
+	if (is_blameless(code)) {
 		pool_gone_locked(g->pool, r, t->charge, now);
 	} else {
 		/* Sent before the failure that put it out, and so no sign of anything new. Looked at first: the charge

@@ -88,6 +88,7 @@ static struct ticket *ticket_new(struct gate *g, const struct facts *f, void *ow
 	t->facts = f;
 	t->owner = owner;
 	t->text_bytes = f->text_bytes;
+	t->streams = f->stream;
 	t->model_len = f->model.n <= UINT16_MAX ? (uint16_t)f->model.n : 0;
 	if (t->model_len)
 		memcpy(t->model, f->model.p, t->model_len);
@@ -123,6 +124,8 @@ static void ticket_report(const struct ticket *t, struct decision *ret)
 		.reason_count = t->reason_count,
 	};
 	memcpy(ret->reasons, t->reasons, t->reason_count * sizeof t->reasons[0]);
+	if (t->streams)
+		ret->predicted_ttft_ns = pool_predict_first_token_ns(r, &t->charge);
 }
 
 static void give_back(struct ticket *t, uint64_t now)

@@ -54,7 +54,7 @@ struct ticket {
 	uint16_t candidates;
 	uint8_t state; /* enum ticket_state */
 	uint8_t reason_count, hit_count;
-	bool answered;
+	bool answered, streams;
 	uint16_t model_len;
 	struct reason reasons[TICKET_REASONS];
 	struct ticket_hit

@@ -123,10 +123,13 @@ struct pool_charge pool_dispatched_locked(struct pool *p, struct replica *r, uin
 {
 	if (r->state == REPLICA_EJECTED && now >= r->ejected_until)
 		to_probation(p, r);
-	struct pool_charge c = { .tokens = tokens, .trial = r->state == REPLICA_PROBATION && !r->trial };
+	struct pool_charge c = { .tokens = tokens,
+				 .ahead = r->waiting_tokens < UINT32_MAX ? (uint32_t)r->waiting_tokens : UINT32_MAX,
+				 .trial = r->state == REPLICA_PROBATION && !r->trial };
 	r->trial |= c.trial;
 	r->in_flight++;
 	r->in_flight_tokens += tokens;
+	r->waiting_tokens += tokens;
 	return c;
 }
 
@@ -134,6 +137,11 @@ void pool_answered_locked(struct pool *p, struct replica *r, struct pool_charge 
 {
 	bool tried = c->trial;
 	c->trial = false;
+	if (!c->answered)
+		r->waiting_tokens -= c->tokens;
+	c->answered = true;
+	r->busy_in_a_row = 0;
+	r->busy_until = 0;
 	r->failures = 0;
 	switch (r->state) {
 	case REPLICA_NEW:
@@ -161,6 +169,8 @@ static void release(struct pool *p, struct replica *r, struct pool_charge c)
 {
 	r->in_flight--;
 	r->in_flight_tokens -= c.tokens;
+	if (!c.answered)
+		r->waiting_tokens -= c.tokens;
 	p->openings++;
 	if (r->state == REPLICA_DRAINING && r->in_flight == 0)
 		replica_retire_locked(p, r);

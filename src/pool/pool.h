@@ -80,6 +80,8 @@ struct replica {
 	/* what we know at once */
 	uint32_t in_flight;	   /* requests decided for it and not yet done */
 	uint64_t in_flight_tokens; /* their estimated uncached prompt tokens */
+	uint64_t waiting_tokens;   /* of those, of requests without a first token */
+	uint64_t busy_until;	   /* it answered 429 or 503: others first until then; 0: it did not */
 	uint32_t capacity; /* requests it takes at a time, as configured for it; 0: not given (see pool_bound_locked) */
 	uint32_t learned_capacity; /* what it ran while others waited in its own queue; 0: never seen full */
 	uint32_t weight_permille;  /* 1000; less during slow start and while pressed */
@@ -100,6 +102,9 @@ struct replica {
 	uint32_t ejections;	  /* in a row: the next one lasts 1, 2, 4 … 30 s */
 	bool health_ejected;	  /* its health path spoke against it: a good answer there ends the ejection early */
 	uint64_t ejected_at, ejected_until, up_since;
+	uint32_t busy_in_a_row;	 /* answers of 429 and 503 */
+	double first_token_pace; /* ns per token in front of a first token, as seen; 0: nothing seen */
+	uint32_t first_token_samples;
 	struct map models; /* names -> struct replica_model; empty: not known, so anything may be asked */
 };
 
@@ -191,13 +196,21 @@ static inline float signal_trust(uint64_t stale_ns, uint64_t at, uint64_t now)
 /* One request's share of a replica. */
 struct pool_charge {
 	uint32_t tokens; /* estimated uncached prompt tokens */
+	uint32_t ahead;	 /* those of requests sent there before and not answered then */
 	bool trial;	 /* it is the one request of a probation */
+	bool answered;	 /* its tokens no longer wait */
 };
 
 /* Charges r with one more request. */
 struct pool_charge pool_dispatched_locked(struct pool *p, struct replica *r, uint32_t tokens, uint64_t now);
 /* The replica began to answer: as far as health goes that is a success. At most once per charge. */
 void pool_answered_locked(struct pool *p, struct replica *r, struct pool_charge *c, uint64_t now);
+/* A streamed answer began `took_ns` after its dispatch. Before pool_answered_locked. */
+void pool_first_token_locked(struct replica *r, const struct pool_charge *c, uint64_t took_ns);
+/* How long a stream charged so should take to its first token; 0 while too little was seen. */
+uint64_t pool_predict_first_token_ns(const struct replica *r, const struct pool_charge *c);
+/* It answered 429 or 503: for a while, twice as long each time in a row, others are asked first. */
+void pool_busy_locked(struct replica *r, uint64_t now);
 /* Every dispatch ends in exactly one of these, after which r may be gone. Success resets failures and ends a probation;
  * a failure may eject. */
 void pool_done_locked(struct pool *p, struct replica *r, struct pool_charge c, uint64_t now);

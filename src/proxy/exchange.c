@@ -11,6 +11,11 @@
 
 #include "proxy/internal.h"
 
+/* What waits in a prefill moves elsewhere after so many times what was predicted for it, but never within the first
+ * second. */
+enum { PATIENCE_TIMES = 4 };
+#define PATIENCE_MIN_NS NS_PER_S
+
 enum step_result { STEP_ON, STEP_WAITS, STEP_OVER /* the exchange is gone */ };
 
 /* ---- beginning and end ---- */
@@ -411,6 +416,7 @@ static void fill_facts(struct exchange *x, struct facts *f, struct span target)
 	f->chain_len = x->record.blocks = o->chain_len;
 	f->max_tokens = o->max_tokens;
 	f->text_bytes = o->text_bytes;
+	f->stream = o->stream;
 	f->prompt_tokens = pool_tokens_of(sp->pool, target, o->text_bytes) + o->token_ids;
 	x->record.prompt_tokens = f->prompt_tokens;
 	x->record.stream = o->stream;
@@ -631,8 +637,9 @@ static uint64_t state_deadline(const struct exchange *x, int *code)
 	}
 	if (x->state == ST_WAIT) {
 		uint64_t patience = exchange_chosen(x)->policy.first_byte_timeout_ns;
-		if (x->decision.predicted_ttft_ns && x->decision.predicted_ttft_ns * 4 < patience)
-			patience = x->decision.predicted_ttft_ns * 4;
+		uint64_t expected = x->decision.predicted_ttft_ns * PATIENCE_TIMES;
+		if (expected && expected < patience)
+			patience = expected > PATIENCE_MIN_NS ? expected : PATIENCE_MIN_NS;
 		*code = PS_EFIRSTBYTE;
 		return x->record.sent + patience;
 	}

@@ -48,6 +48,12 @@ static bool is_sound_enough(const struct query *q, const struct replica *r)
 	return !r->pressed || q->facts->excluded[0] == 0;
 }
 
+/* It answered 429 or 503 a moment ago. */
+static bool is_not_busy(const struct query *q, const struct replica *r)
+{
+	return q->now >= r->busy_until;
+}
+
 static bool is_open(const struct query *q, const struct replica *r)
 {
 	uint32_t bound = replica_bound(r, q->options, q->now);
@@ -81,6 +87,7 @@ FILTER(serves_model)
 FILTER(is_usable)
 FILTER(is_untried)
 FILTER(is_sound_enough)
+FILTER(is_not_busy)
 FILTER(is_open)
 
 struct filter {
@@ -94,6 +101,7 @@ static const struct filter filters[] = {
 	{ keep_is_usable, false, -PS_ENOREPLICA },
 	{ keep_is_untried, true, 0 },
 	{ keep_is_sound_enough, true, 0 },
+	{ keep_is_not_busy, true, 0 },
 	{ keep_is_open, false, 0 },
 };
 

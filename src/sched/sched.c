@@ -181,6 +181,8 @@ static void decide(struct sched *s, uint32_t row, struct replica *r, uint64_t no
 	};
 	give_reasons(s, row, ret);
 	ret->charge = pool_dispatched_locked(v->facts->pool, r, uncached_tokens(v->facts, blocks), now);
+	if (v->facts->stream)
+		ret->predicted_ttft_ns = pool_predict_first_token_ns(r, &ret->charge);
 	if (v->adapter)
 		pool_lora_sent_locked(v->facts->pool, r, v->adapter);
 }

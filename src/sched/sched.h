@@ -26,6 +26,7 @@ struct facts {
 	uint64_t body_bytes;			       /* of the body; counted while held */
 	uint64_t text_bytes; /* prompt text in it, what prompt_tokens was estimated from; 0: nothing is learned from the
 				answer */
+	bool stream;	     /* the answer is streamed: its first token will be seen */
 	bool repeat;	     /* a retry after 429, 503 or a reset: charged to the retry budget */
 	uint64_t excluded[SCHED_EXCLUDED_MAX]; /* replica ids already tried; 0: unused. Taken all the same when no other
 						  is there */
