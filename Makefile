@@ -10,7 +10,7 @@
 #   make install [DESTDIR=] [PREFIX=/usr/local]
 #   make clean
 #
-#   MODE=debug|asan|tsan|release|fuzz   CC=gcc|clang-16   ROOM=<room>   WERROR=1
+#   MODE=debug|asan|tsan|release|fuzz   CC=gcc|clang-16   ROOM=<room>   WERROR=1   V=1
 
 MODE ?= debug
 CC = gcc
@@ -39,7 +39,12 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
 FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 
 MODE_debug := -Og -g3 $(HARDEN)
-MODE_release := -O2 -g -flto=auto -fno-fat-lto-objects $(HARDEN) $(FORTIFY)
+# With gcc the release is seen as a whole (clang would need another linker); -Wnull-dereference then doubts what one room promises
+# another, and stays with the other modes.
+WHOLE := $(if $(IS_CLANG),,-flto=auto -fno-fat-lto-objects -Wno-null-dereference)
+AR := $(if $(IS_CLANG),ar,gcc-ar)
+
+MODE_release := -O3 -g $(WHOLE) $(HARDEN) $(FORTIFY)
 MODE_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 MODE_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 MODE_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
@@ -63,6 +68,10 @@ OBJECTS = $(patsubst src/%.c,$(B)/%.o,$(SOURCES))
 archive = $(B)/lib/$(1).a
 group = -Wl,--start-group $(1) -Wl,--end-group
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+SAY := $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all test fuzz check tidy e2e bench bench-tools objects clean help install
@@ -70,20 +79,21 @@ all: $(B)/penstock
 
 define room_rules
 $(call archive,$(1)): $(call OBJECTS,$(1)) src/LAYERS
-	@mkdir -p $$(@D) && rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
+	@mkdir -p $$(@D) && rm -f $$@ && $(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach r,$(ROOMS),$(eval $(call room_rules,$(r))))
 
 $(B)/%.o: src/%.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	@mkdir -p $(@D) && $(SAY) "cc    $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 ARCHIVES := $(foreach r,$(ROOMS),$(if $(call SOURCES,$(r)),$(call archive,$(r))))
 # Every object once, for `make check` (dead functions) and the rooms nothing links yet.
 objects: $(foreach r,$(ROOMS),$(call OBJECTS,$(r)))
 
 $(B)/penstock: $(ARCHIVES)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(B)/cmd/main.o $(call group,$(ARCHIVES)) $(LDLIBS)
+	@$(SAY) "link  $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(B)/cmd/main.o $(call group,$(ARCHIVES)) $(LDLIBS)
 
 # ---- unit and property tests: one program per file, linked with its room and what that needs ----
 TESTS := $(wildcard tests/unit/$(or $(ROOM),*)/test_*.c) $(if $(ROOM),,$(wildcard tests/property/test_*.c))
@@ -93,8 +103,8 @@ test_archives = $(foreach r,$(or $(NEED_$(call test_room,$(1))),$(ROOMS)),$(if $
 
 define test_rules
 $(B)/tests/$(1): tests/$(1).c $(filter-out $(B)/lib/cmd.a,$(call test_archives,tests/$(1))) Makefile
-	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) -Itests $$(CFLAGS) -MMD -MP -MF $$@.d $$(LDFLAGS) -o $$@ $$< $$(call group,$$(filter %.a,$$^)) $$(LDLIBS) -lcmocka
+	@mkdir -p $$(@D) && $(SAY) "link  $$@"
+	$(Q)$$(CC) $$(CPPFLAGS) -Itests $$(CFLAGS) -MMD -MP -MF $$@.d $$(LDFLAGS) -o $$@ $$< $$(call group,$$(filter %.a,$$^)) $$(LDLIBS) -lcmocka
 endef
 $(foreach t,$(TESTS),$(eval $(call test_rules,$(patsubst tests/%.c,%,$(t)))))
 
@@ -107,8 +117,8 @@ FUZZ_PROGRAMS := $(patsubst src/%.c,build/fuzz/fuzz/%,$(FUZZ))
 T ?= 10
 define fuzz_rules
 build/fuzz/fuzz/$(1): src/$(1).c $(foreach r,$(NEED_$(patsubst %/,%,$(dir $(1)))),$(if $(call SOURCES,$(r)),$(call archive,$(r))))
-	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) -fsanitize=fuzzer -o $$@ $$< $$(call group,$$(filter %.a,$$^)) $$(LDLIBS)
+	@mkdir -p $$(@D) && $(SAY) "link  $$@"
+	$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -fsanitize=fuzzer -o $$@ $$< $$(call group,$$(filter %.a,$$^)) $$(LDLIBS)
 endef
 ifeq ($(MODE),fuzz)
 $(foreach f,$(FUZZ),$(eval $(call fuzz_rules,$(patsubst src/%.c,%,$(f)))))
@@ -133,8 +143,8 @@ e2e:
 # ---- benchmarks: a stand-in backend and a load generator beside the release build ----
 BENCH_TOOLS := build/bench/backend build/bench/loadgen
 build/bench/%: bench/%.c bench/bench.h Makefile
-	@mkdir -p $(@D)
-	gcc -std=gnu17 -D_GNU_SOURCE -O2 -g $(filter-out -Wnull-dereference,$(WARN)) -o $@ $<
+	@mkdir -p $(@D) && $(SAY) "link  $@"
+	$(Q)gcc -std=gnu17 -D_GNU_SOURCE -O2 -g $(filter-out -Wnull-dereference,$(WARN)) -o $@ $<
 bench-tools: $(BENCH_TOOLS)
 bench: bench-tools
 	@$(MAKE) --no-print-directory MODE=release
