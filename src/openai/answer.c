@@ -1,7 +1,7 @@
 /* Watching answers as they pass: first content, cadence, usage, end, errors. For an event stream each event gets a
- * quick look for a few names (nanoseconds); only what looks like usage is really parsed. A whole body goes through the
- * parser as it passes. In strip mode the same look decides what is cut out again of what we asked the engine for. On
- * the worker that owns the exchange. */
+ * quick look for a few names (nanoseconds); only what looks like usage is really parsed. Whole bodies: body.c. In strip
+ * mode the same look decides what is cut out again of what we asked the engine for. On the worker that owns the
+ * exchange. */
 #include <stdlib.h>
 
 #include "openai/usage.h"
@@ -16,8 +16,13 @@ struct openai_answer {
 	bool content_seen;
 	uint8_t hint; /* the name that had content last time is looked for first */
 	struct openai_usage usage;
-	struct sse sse;
-	struct answer_doc doc;
+	union {
+		struct {
+			struct sse sse;
+			struct answer_doc doc;
+		};
+		struct answer_body body; /* not an event stream */
+	};
 };
 
 enum { NAMES_MAX = 5 };
@@ -43,14 +48,19 @@ static const struct {
 
 struct openai_answer *openai_answer_new(enum openai_api api, bool event_stream, enum openai_usage_mode mode)
 {
-	struct openai_answer *a = calloc(1, sizeof *a);
+	struct openai_answer *a = malloc(sizeof *a);
 	if (!a)
 		return NULL;
 	a->api = api;
 	a->mode = mode;
 	a->event_stream = event_stream;
-	sse_init(&a->sse, EVENT_MAX_BYTES);
-	answer_doc_begin(&a->doc, &a->usage);
+	a->content_seen = false;
+	a->hint = 0;
+	a->usage = (struct openai_usage){ 0 };
+	if (event_stream)
+		sse_init(&a->sse, EVENT_MAX_BYTES);
+	else
+		answer_body_begin(&a->body, &a->usage);
 	return a;
 }
 
@@ -58,7 +68,8 @@ void openai_answer_free(struct openai_answer *a)
 {
 	if (!a)
 		return;
-	sse_free(&a->sse);
+	if (a->event_stream)
+		sse_free(&a->sse);
 	free(a);
 }
 
@@ -249,7 +260,7 @@ static void feed_body(struct openai_answer *a, struct span in, struct openai_see
 	if (in.n)
 		see_content(a, seen);
 	if (a->mode != USAGE_OFF)
-		answer_doc_feed(&a->doc, in);
+		answer_body_feed(&a->body, in);
 }
 
 int openai_answer_feed(struct openai_answer *a, struct span in, struct buf *out, struct openai_seen *ret)
@@ -273,7 +284,7 @@ int openai_answer_end(struct openai_answer *a, struct buf *out, struct openai_se
 	*ret = (struct openai_seen){ 0 };
 	if (!a->event_stream) {
 		ret->finished = true;
-		ret->error = a->doc.error;
+		ret->error = answer_body_error(&a->body);
 		return 0;
 	}
 	int r = sse_end(&a->sse, &ev);

@@ -682,6 +682,13 @@ void scan_init(struct scan *s, scan_sink *sink, void *arg)
 	s->state = ST_VALUE;
 }
 
+void scan_enter(struct scan *s)
+{
+	s->depth = 1;
+	s->objects = 1;
+	s->state = ST_KEY;
+}
+
 int scan_feed(struct scan *s, struct span in)
 {
 	const char *p = in.p, *end = in.p + in.n;

@@ -61,6 +61,8 @@ struct scan {
 };
 
 void scan_init(struct scan *s, scan_sink *sink, void *arg);
+/* Right after scan_init: as though an object's { had been fed, and nothing behind it but a comma. */
+void scan_enter(struct scan *s);
 /* 0, -PS_EBADJSON, -PS_EDEPTH, or what the sink returned. Errors stick. */
 int scan_feed(struct scan *s, struct span in) MUST_CHECK;
 /* No more bytes: 0 when exactly one value was there. */

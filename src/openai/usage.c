@@ -22,52 +22,73 @@ enum member {
 	M_CACHE_WRITTEN,
 };
 
-static const struct row {
+struct answer_row {
 	struct span key;
-	uint8_t node;
 	uint8_t member;
 	uint8_t inside; /* node of the value, when it is a container; 0: muted */
-} rows[] = {
-	{ SPAN("usage"), TOP, M_USAGE, USAGE },
-	{ SPAN("choices"), TOP, M_CHOICES, CHOICES },
-	{ SPAN("error"), TOP, M_ERROR, 0 },
-	{ SPAN("type"), TOP, M_TYPE, 0 },
-	{ SPAN("response"), TOP, M_INSIDE, RESPONSE },
-	{ SPAN("message"), TOP, M_INSIDE, MESSAGE },
-	{ SPAN("usage"), RESPONSE, M_INSIDE, USAGE },
-	{ SPAN("usage"), MESSAGE, M_INSIDE, USAGE },
-	{ SPAN("prompt_tokens"), USAGE, M_PROMPT, 0 },
-	{ SPAN("input_tokens"), USAGE, M_PROMPT, 0 },
-	{ SPAN("completion_tokens"), USAGE, M_COMPLETION, 0 },
-	{ SPAN("output_tokens"), USAGE, M_COMPLETION, 0 },
-	{ SPAN("prompt_tokens_details"), USAGE, M_INSIDE, DETAILS },
-	{ SPAN("input_tokens_details"), USAGE, M_INSIDE, DETAILS },
-	{ SPAN("cache_read_input_tokens"), USAGE, M_CACHE_READ, 0 },
-	{ SPAN("cache_creation_input_tokens"), USAGE, M_CACHE_WRITTEN, 0 },
-	{ SPAN("prompt_cache_hit_tokens"), USAGE, M_CACHED, 0 },
-	{ SPAN("cached_tokens"), DETAILS, M_CACHED, 0 },
 };
-enum { ROWS = sizeof rows / sizeof *rows };
 
-/* The member of the object at the current depth that the newest value belongs to; NULL: not wanted. */
-static const struct row *row_of(const struct answer_doc *d)
-{
-	return d->row ? &rows[d->row - 1] : NULL;
-}
+static const struct answer_row top_rows[] = {
+	{ SPAN("usage"), M_USAGE, USAGE },
+	{ SPAN("choices"), M_CHOICES, CHOICES },
+	{ SPAN("error"), M_ERROR, 0 },
+	{ SPAN("type"), M_TYPE, 0 },
+	{ SPAN("response"), M_INSIDE, RESPONSE },
+	{ SPAN("message"), M_INSIDE, MESSAGE },
+};
 
-static enum node node_of(const struct answer_doc *d)
+/* Of `response` and `message` at the top. */
+static const struct answer_row wrapped_rows[] = {
+	{ SPAN("usage"), M_INSIDE, USAGE },
+};
+
+static const struct answer_row usage_rows[] = {
+	{ SPAN("prompt_tokens"), M_PROMPT, 0 },
+	{ SPAN("input_tokens"), M_PROMPT, 0 },
+	{ SPAN("completion_tokens"), M_COMPLETION, 0 },
+	{ SPAN("output_tokens"), M_COMPLETION, 0 },
+	{ SPAN("prompt_tokens_details"), M_INSIDE, DETAILS },
+	{ SPAN("input_tokens_details"), M_INSIDE, DETAILS },
+	{ SPAN("cache_read_input_tokens"), M_CACHE_READ, 0 },
+	{ SPAN("cache_creation_input_tokens"), M_CACHE_WRITTEN, 0 },
+	{ SPAN("prompt_cache_hit_tokens"), M_CACHED, 0 },
+};
+
+static const struct answer_row details_rows[] = {
+	{ SPAN("cached_tokens"), M_CACHED, 0 },
+};
+
+#define ROWS(rows)                                                                                                     \
+	{                                                                                                              \
+		rows, sizeof(rows) / sizeof(rows)[0]                                                                   \
+	}
+static const struct {
+	const struct answer_row *rows;
+	size_t n;
+} nodes[] = {
+	[TOP] = ROWS(top_rows),	    [RESPONSE] = ROWS(wrapped_rows), [MESSAGE] = ROWS(wrapped_rows),
+	[USAGE] = ROWS(usage_rows), [DETAILS] = ROWS(details_rows),  [CHOICES] = { NULL, 0 },
+};
+
+static inline enum node node_of(const struct answer_doc *d)
 {
 	return d->json.depth ? (enum node)d->nodes[d->json.depth - 1] : DOC;
 }
 
+static const struct answer_row *row_find(enum node node, struct span key)
+{
+	const struct answer_row *r = nodes[node].rows;
+	/* The lengths first: they tell most names apart, and comparing them costs no call. */
+	for (size_t n = nodes[node].n; n; n--, r++)
+		if (r->key.n == key.n && span_eq(r->key, key))
+			return r;
+	return NULL;
+}
+
 static int on_key(struct answer_doc *d, enum scan_event ev, struct span key)
 {
-	enum node node = node_of(d);
-	d->row = 0;
-	for (uint8_t i = 0; i < ROWS && ev == SCAN_KEY; i++)
-		if (rows[i].node == node && span_eq(rows[i].key, key))
-			d->row = (uint8_t)(i + 1);
-	if (d->row && row_of(d)->member == M_USAGE)
+	d->row = ev == SCAN_KEY ? row_find(node_of(d), key) : NULL;
+	if (d->row && d->row->member == M_USAGE)
 		d->usage_at = d->json.key_at;
 	return 0;
 }
@@ -75,7 +96,7 @@ static int on_key(struct answer_doc *d, enum scan_event ev, struct span key)
 /* Numbers of a usage object wait until it ends: what they mean together depends on which are there. */
 static int on_number(struct answer_doc *d, enum scan_event ev, struct span text)
 {
-	const struct row *r = row_of(d);
+	const struct answer_row *r = d->row;
 	uint64_t v;
 	(void)ev;
 	if (node_of(d) == CHOICES)
@@ -84,7 +105,7 @@ static int on_number(struct answer_doc *d, enum scan_event ev, struct span text)
 		d->numbers[r->member - M_PROMPT] = (uint32_t)v;
 		d->have |= (uint8_t)(1u << (r->member - M_PROMPT));
 	}
-	d->row = 0;
+	d->row = NULL;
 	return 0;
 }
 
@@ -122,7 +143,7 @@ static void usage_ends(struct answer_doc *d, bool object)
 	d->usage_behind = d->json.behind;
 }
 
-static enum node inside(const struct answer_doc *d, const struct row *r, bool object)
+static enum node inside(const struct answer_doc *d, const struct answer_row *r, bool object)
 {
 	if (d->json.depth == 0)
 		return object ? TOP : DOC;
@@ -133,7 +154,7 @@ static enum node inside(const struct answer_doc *d, const struct row *r, bool ob
 
 static int on_container(struct answer_doc *d, enum scan_event ev, struct span text)
 {
-	const struct row *r = row_of(d);
+	const struct answer_row *r = d->row;
 	bool object = ev == SCAN_OBJECT;
 	enum node node = inside(d, r, object);
 	(void)text;
@@ -147,7 +168,7 @@ static int on_container(struct answer_doc *d, enum scan_event ev, struct span te
 		d->nodes[d->json.depth] = (uint8_t)node;
 	if (node == DOC || d->json.depth >= ANSWER_NODES)
 		scan_mute(&d->json);
-	d->row = 0;
+	d->row = NULL;
 	return 0;
 }
 
@@ -164,19 +185,19 @@ static int on_container_end(struct answer_doc *d, enum scan_event ev, struct spa
 
 static int on_word(struct answer_doc *d, enum scan_event ev, struct span text)
 {
-	const struct row *r = row_of(d);
+	const struct answer_row *r = d->row;
 	(void)text;
 	if (r && r->member == M_USAGE && ev == SCAN_NULL)
 		usage_ends(d, false);
 	if (node_of(d) == CHOICES)
 		d->no_choices = false;
-	d->row = 0;
+	d->row = NULL;
 	return 0;
 }
 
 static int on_string(struct answer_doc *d, enum scan_event ev, struct span text)
 {
-	const struct row *r = row_of(d);
+	const struct answer_row *r = d->row;
 	(void)ev, (void)text;
 	if (node_of(d) == CHOICES)
 		d->no_choices = false;
@@ -200,14 +221,14 @@ static int on_text(struct answer_doc *d, enum scan_event ev, struct span text)
 static int on_string_end(struct answer_doc *d, enum scan_event ev, struct span text)
 {
 	(void)ev, (void)text;
-	d->row = 0;
+	d->row = NULL;
 	return 0;
 }
 
 static int on_number_part(struct answer_doc *d, enum scan_event ev, struct span text)
 {
 	(void)ev, (void)text;
-	d->row = 0;
+	d->row = NULL;
 	return 0;
 }
 
@@ -237,6 +258,13 @@ void answer_doc_begin(struct answer_doc *d, struct openai_usage *usage)
 	memset(d, 0, sizeof *d);
 	d->usage = usage;
 	scan_init(&d->json, on_event, d);
+}
+
+void answer_doc_begin_inside(struct answer_doc *d, struct openai_usage *usage)
+{
+	answer_doc_begin(d, usage);
+	scan_enter(&d->json);
+	d->nodes[0] = TOP;
 }
 
 void answer_doc_feed(struct answer_doc *d, struct span in)

@@ -340,6 +340,22 @@ static const struct {
 	  "tokens\":8}}}],"
 	  "\"x\":{\"usage\":{\"prompt_tokens\":7}},\"usage\":{\"y\":{\"prompt_tokens\":6},\"prompt_tokens\":5}}",
 	  true, false, 5, 0, 0 },
+	/* Names in places and of spellings that a search for them meets. */
+	{ API_CHAT, false, "{\"x\":\"usage\",\"usage\":{\"prompt_tokens\":5},\"y\":[\"usage\"]}", true, false, 5, 0,
+	  0 },
+	{ API_CHAT, false, "{\"x\\\"usage\":{\"prompt_tokens\":9},\"usage\" : {\"prompt_tokens\":5}}", true, false, 5,
+	  0, 0 },
+	{ API_CHAT, false, "{\"x\\\"usage\":{\"prompt_tokens\":9}}", false, false, 0, 0, 0 },
+	{ API_CHAT, false, "{\"x\\\\\":\"\\\\\",\"usage\":{\"prompt_tokens\":5}}\n", true, false, 5, 0, 0 },
+	{ API_CHAT, false, "{\"x\":[{\"usage\":{\"prompt_tokens\":9}},{\"error\":1}],\"usage\":{\"prompt_tokens\":5}} ",
+	  true, false, 5, 0, 0 },
+	{ API_CHAT, false, "{\"usage\":{\"prompt_tokens\":5},\"x\":{\"usage\":{\"prompt_tokens\":9}}}", true, false, 5,
+	  0, 0 },
+	{ API_CHAT, false, "{\"error\":null,\"x\":{\"usage\":{\"prompt_tokens\":9}},\"usage\":{\"prompt_tokens\":5}}",
+	  true, false, 5, 0, 0 },
+	{ API_CHAT, false, "{\"x\":{\"usage\":{\"prompt_tokens\":9},\"y\":\"\\\"usage\"}}", false, false, 0, 0, 0 },
+	{ API_CHAT, false, " \r\n{\"usage\":{\"prompt_tokens\":5}}", true, false, 5, 0, 0 },
+	{ API_CHAT, false, "[{\"usage\":{\"prompt_tokens\":9}}]", false, false, 0, 0, 0 },
 	{ API_CHAT, false, "not JSON {\"usage\":{\"prompt_tokens\":3}}", false, false, 0, 0, 0 },
 	{ API_CHAT, false, "", false, false, 0, 0, 0 },
 	{ API_EMBEDDINGS, false,
@@ -393,6 +409,9 @@ static void a_whole_body_says_error_and_when_it_began(void **state)
 	assert_true(seen.error && seen.finished && seen.first_content);
 	seen = watch(API_CHAT, false, USAGE_STRIP, SPAN("{\"error\":null,\"usage\":null}"), 5, &out).seen;
 	assert_true(!seen.error && seen.finished);
+	seen = watch(API_CHAT, false, USAGE_OBSERVE, SPAN("{\"x\":{\"error\":{}},\"y\":\"error\"}"), 9, &out).seen;
+	assert_true(!seen.error && seen.finished);
+	seen = watch(API_CHAT, false, USAGE_STRIP, SPAN("{\"error\":null,\"usage\":null}"), 5, &out).seen;
 	assert_true(span_eq(buf_span(&out), SPAN("{\"error\":null,\"usage\":null}")));
 	buf_free(&out);
 }
