@@ -17,6 +17,8 @@ struct transport {
 	ptrdiff_t (*writev)(struct io *io, const struct iovec *iov, int n);
 };
 
+enum { GATHER_BYTES = 4096 };
+
 struct io {
 	uv_poll_t poll;
 	const struct transport *transport;
@@ -133,6 +135,18 @@ static ptrdiff_t plain_read(struct io *io, char *p, size_t n)
 
 static ptrdiff_t plain_writev(struct io *io, const struct iovec *iov, int n)
 {
+	/* Little in several pieces is cheaper copied than described to the kernel. */
+	NOT_ZEROED char small[GATHER_BYTES];
+	size_t all = 0;
+	for (int i = 0; i < n && all <= sizeof small; i++)
+		all += iov[i].iov_len;
+	if (all <= sizeof small) {
+		size_t at = 0;
+		for (int i = 0; i < n; at += iov[i++].iov_len)
+			if (iov[i].iov_len)
+				memcpy(small + at, iov[i].iov_base, iov[i].iov_len);
+		return send(io->fd, small, all, MSG_NOSIGNAL);
+	}
 	/* sendmsg does not write to it; its type only lacks the const. */
 	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
 	return sendmsg(io->fd, &m, MSG_NOSIGNAL);

@@ -43,11 +43,22 @@ static struct h1_head *keep_head(struct arena *a, const struct h1_head *h, const
 
 static void on_timer(struct timer *t, uint64_t now);
 
+static struct exchange *take_spare(struct proxy *p)
+{
+	if (list_empty(&p->spare_exchanges))
+		return malloc(sizeof(struct exchange));
+	struct exchange *x = list_first(&p->spare_exchanges, struct exchange, node);
+	list_remove(&x->node);
+	p->spare_count--;
+	return x;
+}
+
 static struct exchange *exchange_new(struct client *c)
 {
-	struct exchange *x = calloc(1, sizeof *x);
+	struct exchange *x = take_spare(c->proxy);
 	if (!x)
 		return NULL;
+	memset(x, 0, sizeof *x);
 	x->proxy = c->proxy;
 	x->client = c;
 	x->use = c->proxy->use;
@@ -121,9 +132,23 @@ static void release(struct exchange *x)
 
 void exchange_free_dead(struct proxy *p)
 {
-	list_each (it, next, &p->dead_exchanges)
+	list_each (it, next, &p->dead_exchanges) {
+		list_remove(it);
+		if (p->spare_count == SPARE_EXCHANGES_MAX) {
+			free(container_of(it, struct exchange, node));
+			continue;
+		}
+		list_push_back(&p->spare_exchanges, it);
+		p->spare_count++;
+	}
+}
+
+void exchange_free_spare(struct proxy *p)
+{
+	list_each (it, next, &p->spare_exchanges)
 		free(container_of(it, struct exchange, node));
-	list_init(&p->dead_exchanges);
+	list_init(&p->spare_exchanges);
+	p->spare_count = 0;
 }
 
 const struct snapshot_pool *exchange_pool(const struct exchange *x)

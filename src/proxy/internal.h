@@ -16,12 +16,22 @@
 #include "telemetry/telemetry.h"
 #include "upstream/upstream.h"
 
+/* Not under AddressSanitizer: it is to see who touches an exchange after its end. */
+#ifdef __has_feature
+#define KEEP_SPARES !__has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define KEEP_SPARES 0
+#else
+#define KEEP_SPARES 1
+#endif
+
 enum {
 	REQUEST_ID_MAX = 128, /* bytes of an x-request-id that is taken over */
 	EXCHANGE_ARENA_MAX = 1 << 20,
 	CLIENT_IN_MAX = 128 * 1024, /* unparsed bytes: a head being read, or requests sent ahead */
 	CLIENT_OUT_MAX = 1 << 20,   /* answer bytes the socket did not take: one read of the replica and its framing */
 	STREAM_WINDOW_BYTES = 256 * 1024, /* of a body that is not held whole */
+	SPARE_EXCHANGES_MAX = KEEP_SPARES ? 64 : 0,
 	UNCOMMITTED_MAX = 64 * 1024	  /* answer bytes kept back while waiting for the first content */
 };
 
@@ -47,6 +57,8 @@ struct proxy {
 	struct snapshot_use *use; /* the newest */
 	struct list uses;	  /* all that are still used */
 	struct list listeners, clients, dead_clients, dead_exchanges;
+	struct list spare_exchanges; /* at most SPARE_EXCHANGES_MAX, for the next requests */
+	unsigned spare_count;
 	struct timer tick; /* home worker: the pools' clock */
 	struct timer drain_timer;
 	unsigned ticks;
@@ -253,7 +265,9 @@ static inline const struct snapshot_pool *exchange_chosen(const struct exchange 
 	return &x->use->snapshot->pools[x->pool];
 }
 void exchange_decided_mail(struct mail *m);
+/* What ended in this turn is kept for the next requests, or freed. */
 void exchange_free_dead(struct proxy *p);
+void exchange_free_spare(struct proxy *p);
 /* The name of the state it is in: head, body, held, prefill, decode … */
 const char *exchange_phase(const struct exchange *x);
 void exchange_deadline(struct exchange *x);

@@ -219,6 +219,7 @@ struct proxy *proxy_new(struct loop *l, struct snapshot *s, bool home)
 	list_init(&p->clients);
 	list_init(&p->dead_clients);
 	list_init(&p->dead_exchanges);
+	list_init(&p->spare_exchanges);
 	list_push_back(&p->uses, &p->use->node);
 	buf_init(&p->compose, COMPOSE_MAX);
 	buf_init(&p->edited, CLIENT_OUT_MAX);
@@ -261,6 +262,7 @@ void proxy_free(struct proxy *p)
 		stop_listening(pl);
 		free(pl);
 	}
+	exchange_free_spare(p);
 	timer_clear(&p->tick);
 	timer_clear(&p->drain_timer);
 	loop_on_turn_end(p->loop, NULL, NULL);

@@ -238,13 +238,13 @@ static void add_reasons(struct log_line *l, const struct decision *d)
 		text[n++] = (char)('0' + cents % 10);
 	}
 	if (n)
-		log_str(l, "why", span_of(text, n));
+		log_word(l, "why", span_of(text, n));
 }
 
 static void add_answer(struct log_line *l, const struct exchange *x)
 {
 	const struct record *r = &x->record;
-	log_str(l, "replica", span_str(r->replica));
+	log_word(l, "replica", span_str(r->replica));
 	log_u64(l, "tries", r->tries);
 	log_ms(l, "held_ms", r->held && r->decided > r->arrived ? r->decided - r->arrived : 0);
 	if (r->first_token)
@@ -278,13 +278,13 @@ static void write_line(const struct exchange *x, uint64_t now)
 	struct log_line l = log_begin(LOG_INFO, "request");
 	log_str(&l, "id", span_str(x->request_id));
 	trace_format(&x->trace, trace);
-	log_str(&l, "trace", span_of(trace + 3, 32));
-	log_str(&l, "client", client_host(x->client));
-	log_str(&l, "method", span_str(method_name(x->method)));
+	log_word(&l, "trace", span_of(trace + 3, 32));
+	log_word(&l, "client", client_host(x->client));
+	log_word(&l, "method", span_str(method_name(x->method)));
 	log_str(&l, "path", r->path ? span_str(r->path) : SPAN(""));
 	log_u64(&l, "status", r->status);
 	if (r->code)
-		log_str(&l, "error", span_str(error_row(r->code)->code));
+		log_word(&l, "error", span_str(error_row(r->code)->code));
 	log_ms(&l, "duration_ms", now - r->arrived);
 	log_u64(&l, "bytes_in", r->bytes_in);
 	log_u64(&l, "bytes_out", r->bytes_out);
@@ -293,9 +293,9 @@ static void write_line(const struct exchange *x, uint64_t now)
 	if (r->target_model)
 		log_str(&l, "target_model", span_str(r->target_model));
 	if (r->stream)
-		log_str(&l, "stream", SPAN("true"));
+		log_word(&l, "stream", SPAN("true"));
 	if (exchange_pool(x))
-		log_str(&l, "pool", span_str(exchange_chosen(x)->name));
+		log_word(&l, "pool", span_str(exchange_chosen(x)->name));
 	if (r->tries)
 		add_answer(&l, x);
 	log_end(&l);
@@ -383,8 +383,8 @@ void settle_bad_request(const struct client *c, int code, int status)
 	if (!log_enabled(LOG_INFO))
 		return;
 	struct log_line l = log_begin(LOG_INFO, "refused");
-	log_str(&l, "client", client_host(c));
+	log_word(&l, "client", client_host(c));
 	log_u64(&l, "status", (uint64_t)status);
-	log_str(&l, "error", span_str(error_row(code)->code));
+	log_word(&l, "error", span_str(error_row(code)->code));
 	log_end(&l);
 }

@@ -265,6 +265,23 @@ void log_str(struct log_line *l, const char *key, struct span v)
 		put_quoted(l, v);
 }
 
+void log_word(struct log_line *l, const char *key, struct span v)
+{
+	if (!l->b)
+		return;
+	size_t n = strlen(key);
+	char *to = room(l, n + KEY_EXTRA + v.n + 2);
+	if (!to)
+		return;
+	to = copy_key(to, l->json, key, n);
+	if (l->json)
+		*to++ = '"';
+	to = copy(to, v.p, v.n);
+	if (l->json)
+		*to++ = '"';
+	commit(l, to);
+}
+
 void log_u64(struct log_line *l, const char *key, uint64_t v)
 {
 	if (!l->b)

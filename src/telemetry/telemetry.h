@@ -85,6 +85,8 @@ struct log_line {
  * line. */
 struct log_line log_begin(enum log_level level, const char *event);
 void log_str(struct log_line *l, const char *key, struct span v);
+/* The same for what was made here of letters, digits and "-_.:,/[]" only, so that nothing in it needs looking at. */
+void log_word(struct log_line *l, const char *key, struct span v);
 void log_u64(struct log_line *l, const char *key, uint64_t v);
 void log_ms(struct log_line *l, const char *key, uint64_t ns); /* as milliseconds with three digits behind the point */
 void log_end(struct log_line *l);
