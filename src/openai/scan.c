@@ -95,23 +95,42 @@ static int token_end(struct scan *s, enum scan_event ev)
 /* ---- strings ---- */
 
 #ifdef __SSE2__
-/* Bit i: byte i is not printable ASCII, or is a quote or backslash. */
+static inline __m128i load16(const char *p)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* Where bytes are not printable ASCII, or a quote or backslash. Quote ^ 2 is a space, and all that is printable
+ * otherwise stays above it; signed, so that bytes from 0x80 on are below it, too: one comparison for three. */
+static inline __m128i special(__m128i v)
+{
+	__m128i low = _mm_cmplt_epi8(_mm_xor_si128(v, _mm_set1_epi8(2)), _mm_set1_epi8(' ' + 1));
+	return _mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+}
+
+/* Bit i: byte i is special. */
 static inline unsigned special_mask(__m128i v)
 {
-	const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
-	/* Signed: bytes from 0x80 on are below the space, too. */
-	__m128i low = _mm_cmplt_epi8(v, space);
-	return (unsigned)_mm_movemask_epi8(
-		_mm_or_si128(low, _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash))));
+	return (unsigned)_mm_movemask_epi8(special(v));
+}
+
+/* Any of the next 64 bytes is special. */
+static inline bool special_in_64(const char *p)
+{
+	__m128i a = _mm_or_si128(special(load16(p)), special(load16(p + 16)));
+	__m128i b = _mm_or_si128(special(load16(p + 32)), special(load16(p + 48)));
+	return _mm_movemask_epi8(_mm_or_si128(a, b)) != 0;
 }
 #endif
 
 /* The first byte that is not printable ASCII, or is a quote or backslash. */
-static inline const char *plain_end(const char *p, const char *end)
+static const char *plain_end(const char *p, const char *end)
 {
 #ifdef __SSE2__
+	while (end - p >= 64 && !special_in_64(p))
+		p += 64;
 	for (; end - p >= 16; p += 16) {
-		unsigned stop = special_mask(_mm_loadu_si128((const __m128i *)(const void *)p));
+		unsigned stop = special_mask(load16(p));
 		if (stop)
 			return p + __builtin_ctz(stop);
 	}
@@ -141,7 +160,7 @@ static const char *wide_end(const char *p, const char *end)
 }
 
 /* Behind the longest run of text that stands for itself. */
-static inline const char *text_end(const char *p, const char *end)
+static const char *long_text_end(const char *p, const char *end)
 {
 	for (;;) {
 		p = plain_end(p, end);
@@ -152,6 +171,20 @@ static inline const char *text_end(const char *p, const char *end)
 			return p;
 		p = wide;
 	}
+}
+
+/* The same; the first 16 bytes, with which most keys and strings are over, without a call. */
+static inline const char *text_end(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	if (end - p >= 16) {
+		unsigned stop = special_mask(load16(p));
+		const char *to = p + (stop ? __builtin_ctz(stop) : 0);
+		if (stop && (signed char)*to >= 0)
+			return to;
+	}
+#endif
+	return long_text_end(p, end);
 }
 
 static int hex_value(char c)
@@ -396,7 +429,7 @@ static inline void copy_text(struct scratch *o, const char **p, const char *end)
 	size_t n = o->n;
 	char c;
 	while (end - at >= 16 && n + 16 <= SCRATCH_BYTES) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+		__m128i v = load16(at);
 		_mm_storeu_si128((__m128i *)(void *)(o->text + n), v);
 		unsigned stop = special_mask(v);
 		unsigned k = stop ? (unsigned)__builtin_ctz(stop) : 16;
@@ -416,10 +449,9 @@ static inline void copy_text(struct scratch *o, const char **p, const char *end)
 #endif
 }
 
-static int in_string(struct scan *s, const char **p, const char *end)
+static int string_rest(struct scan *s, const char **p, const char *end)
 {
-	/* Not cleared, whatever the compiler's flags say: that would cost more than most strings do. */
-	struct scratch o __attribute__((uninitialized));
+	struct scratch o NOT_ZEROED;
 	int r = 0;
 	o.n = 0;
 	if (s->carried)
@@ -445,39 +477,56 @@ static int in_string(struct scan *s, const char **p, const char *end)
 	return given < 0 ? given : r;
 }
 
-static int begin_key(struct scan *s, const char **p, const char *end)
+/* ---- steps: each takes one token, or what is there of it, and returns what is behind it; NULL after a fault ---- */
+
+static inline const char *go(struct scan *s, int r, const char *p)
 {
-	s->key_at = s->offset + (size_t)(*p - s->base);
-	const char *from = ++*p;
-	const char *to = text_end(from, end);
-	if (to < end && *to == '"' && to - from <= SCAN_TOKEN_BYTES) {
-		*p = to + 1;
-		s->state = ST_COLON;
-		return emit(s, SCAN_KEY, span_of(from, (size_t)(to - from)));
-	}
-	s->in_key = true;
-	s->state = ST_STRING;
-	return 0;
+	if (r == 0)
+		return p;
+	s->failed = r;
+	return NULL;
 }
 
-static int begin_string(struct scan *s, const char **p, const char *end)
+static const char *in_string(struct scan *s, const char *p, const char *end)
 {
-	const char *from = ++*p;
+	int r = string_rest(s, &p, end);
+	return go(s, r, p);
+}
+
+static inline const char *begin_key(struct scan *s, const char *p, const char *end)
+{
+	s->key_at = s->offset + (size_t)(p - s->base);
+	const char *from = p + 1, *to = text_end(from, end);
+	if (to == end || *to != '"' || to - from > SCAN_TOKEN_BYTES) {
+		s->in_key = true;
+		s->state = ST_STRING;
+		return from;
+	}
+	p = to + 1;
+	s->state = ST_COLON;
+	if (p < end && *p == ':') {
+		p++;
+		s->state = ST_VALUE;
+	}
+	return go(s, emit(s, SCAN_KEY, span_of(from, (size_t)(to - from))), p);
+}
+
+static inline const char *begin_string(struct scan *s, const char *p, const char *end)
+{
+	const char *from = p + 1;
 	s->in_key = s->want_text = false;
 	s->state = ST_STRING;
 	int r = emit(s, SCAN_STRING, SPAN_NONE);
 	if (r < 0)
-		return r;
-	const char *to = text_end(from, end);
-	*p = to;
-	if (s->want_text)
-		r = give(s, span_of(from, (size_t)(to - from)));
-	if (r < 0 || to == end)
-		return r;
-	if (*to != '"')
+		return go(s, r, from);
+	p = text_end(from, end);
+	if (s->want_text && p > from && (r = emit(s, SCAN_TEXT, span_of(from, (size_t)(p - from)))) < 0)
+		return go(s, r, p);
+	if (p == end)
+		return p;
+	if (*p != '"')
 		return in_string(s, p, end);
-	*p = to + 1;
-	return string_end(s, *p);
+	return go(s, string_end(s, p + 1), p + 1);
 }
 
 /* ---- numbers ---- */
@@ -521,88 +570,96 @@ static int number_end(struct scan *s, const char *p, struct span whole)
 	return r < 0 ? r : token_end(s, SCAN_NUMBER);
 }
 
-static int in_number(struct scan *s, const char **p, const char *end)
+static const char *in_number(struct scan *s, const char *p, const char *end)
 {
-	const char *from = *p;
-	uint8_t next;
-	if (s->number == N_INT)
-		while (*p < end && **p >= '0' && **p <= '9')
-			(*p)++;
-	while (*p < end && (next = number_next[s->number][number_class[(unsigned char)**p]]) != N_NONE) {
-		s->number = next;
-		(*p)++;
+	const char *from = p;
+	uint8_t state = s->number, next;
+	if (state == N_INT)
+		while (p < end && *p >= '0' && *p <= '9')
+			p++;
+	while (p < end && (next = number_next[state][number_class[(unsigned char)*p]]) != N_NONE) {
+		state = next;
+		p++;
 	}
-	struct span seen = span_of(from, (size_t)(*p - from));
-	return *p == end ? token_add(s, SCAN_NUMBER_PART, seen) : number_end(s, *p, seen);
+	s->number = state;
+	struct span seen = span_of(from, (size_t)(p - from));
+	return go(s, p == end ? token_add(s, SCAN_NUMBER_PART, seen) : number_end(s, p, seen), p);
 }
 
-static int begin_number(struct scan *s, const char **p, const char *end)
+static const char *begin_number(struct scan *s, const char *p, const char *end)
 {
-	s->number = **p >= '1' && **p <= '9' ? N_INT : N_NONE;
-	if (number_next[N_NONE][number_class[(unsigned char)**p]] == N_NONE)
-		return bad(s, *p, "a value is wanted here");
+	s->number = *p >= '1' && *p <= '9' ? N_INT : N_NONE;
+	if (number_next[N_NONE][number_class[(unsigned char)*p]] == N_NONE)
+		return go(s, bad(s, p, "a value is wanted here"), p);
 	s->state = ST_NUMBER;
 	return in_number(s, p, end);
 }
 
 /* ---- literals ---- */
 
-static int in_word(struct scan *s, const char **p, const char *end)
+static const char *word_end(struct scan *s, const char *p, enum scan_event ev)
 {
-	for (; s->word_left && *p < end; (*p)++, s->word_left--, s->word++)
-		if (**p != *s->word)
-			return bad(s, *p, "a value is wanted here");
-	if (s->word_left)
-		return 0;
-	mark_behind(s, *p);
+	mark_behind(s, p);
 	value_done(s);
-	char last2 = s->word[-2];
-	return emit(s, last2 == 'u' ? SCAN_TRUE : last2 == 's' ? SCAN_FALSE : SCAN_NULL, SPAN_NONE);
+	return go(s, emit(s, ev, SPAN_NONE), p);
 }
 
-static int begin_word(struct scan *s, const char **p, const char *end, const char *word)
+static const char *in_word(struct scan *s, const char *p, const char *end)
 {
-	s->word = word;
-	s->word_left = (uint8_t)strlen(word);
+	for (; s->word_left && p < end; p++, s->word_left--, s->word++)
+		if (*p != *s->word)
+			return go(s, bad(s, p, "a value is wanted here"), p);
+	if (s->word_left)
+		return p;
+	char last2 = s->word[-2];
+	return word_end(s, p, last2 == 'u' ? SCAN_TRUE : last2 == 's' ? SCAN_FALSE : SCAN_NULL);
+}
+
+static inline const char *begin_word(struct scan *s, const char *p, const char *end, struct span word,
+				     enum scan_event ev)
+{
+	if (span_starts(span_of(p, (size_t)(end - p)), word))
+		return word_end(s, p + word.n, ev);
+	s->word = word.p;
+	s->word_left = (uint8_t)word.n;
 	s->state = ST_WORD;
 	return in_word(s, p, end);
 }
 
 /* ---- structure ---- */
 
-static int open_container(struct scan *s, const char **p, bool object)
+static const char *open_container(struct scan *s, const char *p, bool object)
 {
 	int r = emit(s, object ? SCAN_OBJECT : SCAN_ARRAY, SPAN_NONE);
+	if (r == 0 && s->depth == OPENAI_DEPTH_MAX)
+		r = fail(s, p, PS_EDEPTH, "the nesting is deeper than 64");
 	if (r < 0)
-		return r;
-	if (s->depth == OPENAI_DEPTH_MAX)
-		return fail(s, *p, PS_EDEPTH, "the nesting is deeper than 64");
+		return go(s, r, p);
 	uint64_t bit = UINT64_C(1) << s->depth;
 	s->objects = object ? s->objects | bit : s->objects & ~bit;
 	s->depth++;
 	s->state = object ? ST_KEY_OR_END : ST_ELEMENT_OR_END;
-	(*p)++;
-	return 0;
+	return p + 1;
 }
 
-static int close_container(struct scan *s, const char **p)
+static const char *close_container(struct scan *s, const char *p)
 {
 	bool array = scan_in_array(s);
-	if (**p != (array ? ']' : '}'))
-		return bad(s, *p, array ? "a comma or ] is wanted here" : "a comma or } is wanted here");
-	(*p)++;
+	if (*p != (array ? ']' : '}'))
+		return go(s, bad(s, p, array ? "a comma or ] is wanted here" : "a comma or } is wanted here"), p);
+	p++;
 	if (s->muted == s->depth)
 		s->muted = 0;
 	s->depth--;
-	mark_behind(s, *p);
+	mark_behind(s, p);
 	value_done(s);
-	return emit(s, array ? SCAN_ARRAY_END : SCAN_OBJECT_END, SPAN_NONE);
+	return go(s, emit(s, array ? SCAN_ARRAY_END : SCAN_OBJECT_END, SPAN_NONE), p);
 }
 
-static int begin_value(struct scan *s, const char **p, const char *end)
+static inline const char *begin_value(struct scan *s, const char *p, const char *end)
 {
-	mark(s, *p);
-	switch (**p) {
+	mark(s, p);
+	switch (*p) {
 	case '"':
 		return begin_string(s, p, end);
 	case '{':
@@ -610,64 +667,67 @@ static int begin_value(struct scan *s, const char **p, const char *end)
 	case '[':
 		return open_container(s, p, false);
 	case 't':
-		return begin_word(s, p, end, "true");
+		return begin_word(s, p, end, SPAN("true"), SCAN_TRUE);
 	case 'f':
-		return begin_word(s, p, end, "false");
+		return begin_word(s, p, end, SPAN("false"), SCAN_FALSE);
 	case 'n':
-		return begin_word(s, p, end, "null");
+		return begin_word(s, p, end, SPAN("null"), SCAN_NULL);
 	default:
 		return begin_number(s, p, end);
 	}
 }
 
-static int element_or_end(struct scan *s, const char **p, const char *end)
+static inline const char *key(struct scan *s, const char *p, const char *end)
 {
-	return **p == ']' ? close_container(s, p) : begin_value(s, p, end);
+	return *p == '"' ? begin_key(s, p, end) : go(s, bad(s, p, "a key in double quotes is wanted here"), p);
 }
 
-static int key(struct scan *s, const char **p, const char *end)
+static inline const char *colon(struct scan *s, const char *p)
 {
-	return **p == '"' ? begin_key(s, p, end) : bad(s, *p, "a key in double quotes is wanted here");
-}
-
-static int key_or_end(struct scan *s, const char **p, const char *end)
-{
-	return **p == '}' ? close_container(s, p) : key(s, p, end);
-}
-
-static int colon(struct scan *s, const char **p, const char *end)
-{
-	(void)end;
-	if (**p != ':')
-		return bad(s, *p, "a colon is wanted here");
-	(*p)++;
+	if (*p != ':')
+		return go(s, bad(s, p, "a colon is wanted here"), p);
 	s->state = ST_VALUE;
-	return 0;
+	return p + 1;
 }
 
-static int behind(struct scan *s, const char **p, const char *end)
+static inline const char *behind(struct scan *s, const char *p)
 {
-	(void)end;
-	if (**p != ',')
+	if (*p != ',')
 		return close_container(s, p);
-	(*p)++;
 	s->state = scan_in_array(s) ? ST_VALUE : ST_KEY;
-	return 0;
+	return p + 1;
 }
 
-static int done(struct scan *s, const char **p, const char *end)
+static const char *step(struct scan *s, const char *p, const char *end)
 {
-	(void)end;
-	return bad(s, *p, "there is something behind the value");
+	switch ((enum state)s->state) {
+	case ST_ELEMENT_OR_END:
+		if (*p == ']')
+			return close_container(s, p);
+		return begin_value(s, p, end);
+	case ST_VALUE:
+		return begin_value(s, p, end);
+	case ST_KEY_OR_END:
+		if (*p == '}')
+			return close_container(s, p);
+		return key(s, p, end);
+	case ST_KEY:
+		return key(s, p, end);
+	case ST_COLON:
+		return colon(s, p);
+	case ST_BEHIND:
+		return behind(s, p);
+	case ST_STRING:
+		return in_string(s, p, end);
+	case ST_NUMBER:
+		return in_number(s, p, end);
+	case ST_WORD:
+		return in_word(s, p, end);
+	case ST_DONE:
+		break;
+	}
+	return go(s, bad(s, p, "there is something behind the value"), p);
 }
-
-static int (*const steps[])(struct scan *, const char **, const char *) = {
-	[ST_VALUE] = begin_value,     [ST_ELEMENT_OR_END] = element_or_end,
-	[ST_KEY_OR_END] = key_or_end, [ST_KEY] = key,
-	[ST_COLON] = colon,	      [ST_BEHIND] = behind,
-	[ST_STRING] = in_string,      [ST_NUMBER] = in_number,
-	[ST_WORD] = in_word,	      [ST_DONE] = done,
-};
 
 static inline bool in_token(const struct scan *s)
 {
@@ -689,19 +749,23 @@ void scan_enter(struct scan *s)
 	s->state = ST_KEY;
 }
 
+static inline const char *skip_space(const char *p, const char *end)
+{
+	while (p < end && scan_is_space(*p))
+		p++;
+	return p;
+}
+
 int scan_feed(struct scan *s, struct span in)
 {
 	const char *p = in.p, *end = in.p + in.n;
+	if (s->failed)
+		return s->failed;
 	s->base = in.p;
-	while (s->failed == 0) {
-		if (!in_token(s))
-			while (p < end && scan_is_space(*p))
-				p++;
-		if (p == end)
+	while (p && p < end) {
+		if ((unsigned char)*p <= ' ' && !in_token(s) && (p = skip_space(p, end)) == end)
 			break;
-		int r = steps[s->state](s, &p, end);
-		if (r < 0)
-			s->failed = r;
+		p = step(s, p, end);
 	}
 	if (s->failed == 0)
 		s->offset += in.n;
