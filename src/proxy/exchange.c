@@ -20,6 +20,11 @@ enum step_result { STEP_ON, STEP_WAITS, STEP_OVER /* the exchange is gone */ };
 
 /* ---- beginning and end ---- */
 
+static void set_complete(struct exchange *x, bool complete)
+{
+	x->body_complete = x->pending->body.complete = complete;
+}
+
 /* Keeps the head for repetitions: its bytes are copied, its spans moved to the copy. */
 static struct h1_head *keep_head(struct arena *a, const struct h1_head *h, const char *text, size_t n)
 {
@@ -56,8 +61,12 @@ static struct exchange *take_spare(struct proxy *p)
 static struct exchange *exchange_new(struct client *c)
 {
 	struct exchange *x = take_spare(c->proxy);
-	if (!x)
+	struct pending *pending = malloc(sizeof *pending);
+	if (!x || !pending) {
+		free(x);
+		free(pending);
 		return NULL;
+	}
 	memset(x, 0, sizeof *x);
 	x->proxy = c->proxy;
 	x->client = c;
@@ -67,8 +76,10 @@ static struct exchange *exchange_new(struct client *c)
 	x->listener = c->listener->number < c->proxy->use->snapshot->listener_count ? c->listener->number : 0;
 	x->mail.deliver = exchange_decided_mail;
 	x->record.arrived = loop_now(c->proxy->loop);
-	arena_init(&x->arena, EXCHANGE_ARENA_MAX);
-	buf_init(&x->kept, UNCOMMITTED_MAX + CLIENT_OUT_MAX);
+	memset(pending, 0, sizeof *pending);
+	x->pending = pending;
+	arena_init(&pending->arena, EXCHANGE_ARENA_MAX);
+	buf_init(&pending->kept, UNCOMMITTED_MAX + CLIENT_OUT_MAX);
 	timer_init(&x->timer, on_timer);
 	c->proxy->exchange_count++;
 	c->x = x;
@@ -88,10 +99,10 @@ void exchange_begin(struct client *c, const struct h1_head *h, const char *head,
 	x->expects = h->expect_continue;
 	x->client_chunked = h->framing == H1_BODY_CHUNKED;
 	x->body_left = h->framing == H1_BODY_LENGTH ? h->length : 0;
-	x->body.complete = h->framing == H1_BODY_NONE || (h->framing == H1_BODY_LENGTH && h->length == 0);
+	set_complete(x, h->framing == H1_BODY_NONE || (h->framing == H1_BODY_LENGTH && h->length == 0));
 	x->api = openai_api_of(h->path);
 	x->anthropic = openai_is_anthropic(h->path);
-	x->head = keep_head(&x->arena, h, head, head_bytes);
+	x->head = keep_head(&x->pending->arena, h, head, head_bytes);
 	head_request_id(x, h);
 	x->record.path = span_dup(span_head(h->path, 128));
 	if (!x->head || !x->record.path) {
@@ -108,10 +119,13 @@ static void shrink(struct exchange *x)
 	x->scan = NULL;
 	x->facts = NULL;
 	x->head = NULL;
-	if (x->state == ST_RELAY && x->call && !upstream_sent(x->call))
+	if (!x->pending || (x->state == ST_RELAY && x->call && !upstream_sent(x->call)))
 		return; /* an answer that came before its request was sent: the body and its splices are still needed */
-	body_free(&x->body);
-	arena_free(&x->arena);
+	body_free(&x->pending->body);
+	arena_free(&x->pending->arena);
+	buf_free(&x->pending->kept);
+	free(x->pending);
+	x->pending = NULL;
 }
 
 static void release(struct exchange *x)
@@ -119,7 +133,6 @@ static void release(struct exchange *x)
 	struct proxy *p = x->proxy;
 	timer_clear(&x->timer);
 	shrink(x);
-	buf_free(&x->kept);
 	openai_answer_free(x->answer);
 	x->answer = NULL;
 	free(x->record.model);
@@ -193,7 +206,7 @@ static bool say_continue(struct exchange *x)
 {
 	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct iovec iov = { (char *)(uintptr_t)text, sizeof text - 1 };
-	return x->body.received || client_write(x->client, &iov, 1);
+	return x->pending->body.received || client_write(x->client, &iov, 1);
 }
 
 static enum step_result refuse(struct exchange *x, int code, const struct err *e)
@@ -249,8 +262,8 @@ static enum step_result step_head(struct exchange *x)
 			return refuse(x, -PS_ENOMEM, NULL);
 	}
 	if (x->client_chunked)
-		h1_chunked_init(&x->chunked, &client_policy(x->client)->limits, false);
-	if (x->expects && !x->body.complete && !say_continue(x)) {
+		h1_chunked_init(&x->pending->chunked, &client_policy(x->client)->limits, false);
+	if (x->expects && !x->body_complete && !say_continue(x)) {
 		client_close(x->client, true);
 		return STEP_OVER;
 	}
@@ -262,7 +275,7 @@ static enum step_result step_head(struct exchange *x)
 
 bool exchange_wants_body(const struct exchange *x)
 {
-	return !x->body.complete && !x->body_stopped && x->state < ST_SETTLE;
+	return !x->body_complete && !x->body_stopped && x->state < ST_SETTLE;
 }
 
 uint64_t exchange_hold_bytes(const struct exchange *x)
@@ -280,7 +293,7 @@ char *exchange_body_room(struct exchange *x, size_t *ret_room)
 {
 	if (x->client_chunked || !x->body_left)
 		return NULL;
-	char *to = body_room(&x->body, x->body_left, ret_room);
+	char *to = body_room(&x->pending->body, x->body_left, ret_room);
 	if (to && *ret_room > x->body_left)
 		*ret_room = (size_t)x->body_left;
 	return to;
@@ -309,30 +322,30 @@ static bool take_facts(struct exchange *x, const char *p, size_t n)
 static bool body_moved(struct exchange *x)
 {
 	struct client *c = x->client;
-	bool enough = x->body.complete || body_held(&x->body) >= exchange_hold_bytes(x) || body_memory_short();
+	bool enough = x->body_complete || body_held(&x->pending->body) >= exchange_hold_bytes(x) || body_memory_short();
 	if (x->state == ST_BODY && (enough || !x->scan)) {
-		x->streaming_body = !x->body.complete;
+		x->streaming_body = !x->body_complete;
 		exchange_run(x);
 	} else if (x->call) {
 		upstream_body_ready(x->call);
 	}
 	if (c->dead || c->x != x)
 		return false;
-	if (x->streaming_body && body_held(&x->body) >= exchange_hold_bytes(x))
-		body_free_taken(&x->body);
-	if (!x->body.complete && !x->body_stopped && body_held(&x->body) >= exchange_hold_bytes(x)) {
+	if (x->streaming_body && body_held(&x->pending->body) >= exchange_hold_bytes(x))
+		body_free_taken(&x->pending->body);
+	if (!x->body_complete && !x->body_stopped && body_held(&x->pending->body) >= exchange_hold_bytes(x)) {
 		x->body_stopped = true;
 		client_read(c, false);
 	}
-	return !x->body.complete && !x->body_stopped;
+	return !x->body_complete && !x->body_stopped;
 }
 
 bool exchange_body_arrived(struct exchange *x, size_t n)
 {
-	const char *p = x->body.last->data + x->body.last->len;
-	body_received(&x->body, n);
+	const char *p = x->pending->body.last->data + x->pending->body.last->len;
+	body_received(&x->pending->body, n);
 	x->body_left -= n;
-	x->body.complete = x->body_left == 0;
+	set_complete(x, x->body_left == 0);
 	return take_facts(x, p, n) && body_moved(x);
 }
 
@@ -342,24 +355,24 @@ ptrdiff_t exchange_body(struct exchange *x, char *p, size_t n)
 	ptrdiff_t used = (ptrdiff_t)n;
 	struct err e = { 0 };
 	if (x->client_chunked) {
-		used = h1_chunked_decode(&x->chunked, p, n, &payload, NULL, &e);
+		used = h1_chunked_decode(&x->pending->chunked, p, n, &payload, NULL, &e);
 		if (used < 0) {
 			respond_error(x, (int)used, 0, &e);
 			return -1;
 		}
-		x->body.complete = h1_chunked_done(&x->chunked);
+		set_complete(x, h1_chunked_done(&x->pending->chunked));
 	} else {
 		payload = n < x->body_left ? n : (size_t)x->body_left;
 		used = (ptrdiff_t)payload;
 	}
-	if (body_add(&x->body, span_of(p, payload), x->body_left) < 0) {
+	if (body_add(&x->pending->body, span_of(p, payload), x->body_left) < 0) {
 		err_set(&e, PS_EBODYMEMORY, "the memory for request bodies is in use");
 		respond_error(x, PS_EBODYMEMORY, NS_PER_S, &e);
 		return -1;
 	}
 	if (!x->client_chunked) {
 		x->body_left -= payload;
-		x->body.complete = x->body_left == 0;
+		set_complete(x, x->body_left == 0);
 	}
 	if (!take_facts(x, p, payload))
 		return -1;
@@ -370,13 +383,13 @@ ptrdiff_t exchange_body(struct exchange *x, char *p, size_t n)
 static enum step_result step_body(struct exchange *x)
 {
 	struct err e = { 0 };
-	if (!x->body.complete && (x->scan ? !x->streaming_body : x->body_left == 0 && !x->client_chunked)) {
+	if (!x->body_complete && (x->scan ? !x->streaming_body : x->body_left == 0 && !x->client_chunked)) {
 		exchange_deadline(x);
 		return STEP_WAITS;
 	}
-	if (!x->body.complete)
+	if (!x->body_complete)
 		x->streaming_body = true;
-	int r = x->scan && x->body.complete ? openai_scan_end(x->scan, &e) : 0;
+	int r = x->scan && x->body_complete ? openai_scan_end(x->scan, &e) : 0;
 	if (r < 0)
 		return refuse(x, r, &e);
 	exchange_go(x, ST_ADMIT);
@@ -404,11 +417,11 @@ static int route_by_model(struct exchange *x, struct span asked, struct err *e)
 {
 	if (match(x, asked.p ? asked : SPAN("")) == ROUTE_NONE && !x->rule)
 		return err_set(e, PS_ENOROUTE, "no route matches %.*s on this host", SPAN_ARG(x->head->path));
-	int r = snapshot_route_model(x->use->snapshot, x->rule, asked, rng_next(loop_rng(x->proxy->loop)), &x->route,
-				     e);
+	int r = snapshot_route_model(x->use->snapshot, x->rule, asked, rng_next(loop_rng(x->proxy->loop)),
+				     &x->pending->route, e);
 	if (r < 0)
 		return r;
-	x->pool = x->route.pool;
+	x->pool = x->pending->route.pool;
 	return 0;
 }
 
@@ -418,7 +431,7 @@ static struct span target_model(struct exchange *x, struct span asked)
 	struct span forced = hint(x, H1_REWRITE, H1_REWRITE_OLD);
 	if (forced.n && asked.n)
 		return forced;
-	return x->route.rewritten.n ? x->route.rewritten : asked;
+	return x->pending->route.rewritten.n ? x->pending->route.rewritten : asked;
 }
 
 static void fill_facts(struct exchange *x, struct facts *f, struct span target)
@@ -433,7 +446,7 @@ static void fill_facts(struct exchange *x, struct facts *f, struct span target)
 	f->ttft_objective_ns = hint_ms(x, H1_SLO_TTFT, H1_SLO_TTFT_OLD);
 	f->tpot_objective_ns = hint_ms(x, H1_SLO_TPOT, H1_SLO_TPOT_OLD);
 	f->arrived_ns = x->record.arrived;
-	f->body_bytes = x->body.received;
+	f->body_bytes = x->pending->body.received;
 	if (!x->scan)
 		return;
 	const struct openai_facts *o = openai_scan_facts(x->scan, hash_bytes(target));
@@ -453,18 +466,18 @@ static int splice_model(struct exchange *x, const struct openai_facts *o, struct
 	struct buf b;
 	buf_init(&b, 8 * OPENAI_MODEL_MAX);
 	int r = json_add_string(&b, target);
-	struct span text = r == 0 ? arena_dup(&x->arena, buf_span(&b)) : SPAN_NONE;
+	struct span text = r == 0 ? arena_dup(&x->pending->arena, buf_span(&b)) : SPAN_NONE;
 	buf_free(&b);
 	if (!text.p)
 		return -PS_ENOMEM;
-	x->body.splice[x->body.splice_count++] = (struct splice){ o->model_at, o->model_len, text };
+	x->pending->body.splice[x->pending->body.splice_count++] = (struct splice){ o->model_at, o->model_len, text };
 	return 0;
 }
 
 /* The replacements on the way to the replica: the model's name, and the option that makes the engine report usage. */
 static int prepare_splices(struct exchange *x, struct span asked, struct span target)
 {
-	struct body *b = &x->body;
+	struct body *b = &x->pending->body;
 	b->splice_count = 0;
 	if (!x->scan)
 		return 0;
@@ -515,20 +528,20 @@ static enum step_result step_admit(struct exchange *x)
 		if (r < 0)
 			return refuse(x, r, &e);
 		struct span target = target_model(x, asked);
-		x->facts = arena_new(&x->arena, struct facts);
+		x->facts = arena_new(&x->pending->arena, struct facts);
 		if (!x->facts || prepare_splices(x, asked, target) < 0)
 			return refuse(x, -PS_ENOMEM, NULL);
 		fill_facts(x, x->facts, target);
 		x->record.model = span_dup(asked);
 		x->record.target_model = span_eq(asked, target) ? NULL : span_dup(target);
 		settle_admitted(x);
-		if (x->route.rewrite_name.n)
-			tm_add(tm_series_of(TM_MODEL_REWRITES, (struct span[]){ x->route.rewrite_name, asked, target },
-					    3),
+		if (x->pending->route.rewrite_name.n)
+			tm_add(tm_series_of(TM_MODEL_REWRITES,
+					    (struct span[]){ x->pending->route.rewrite_name, asked, target }, 3),
 			       1);
 	}
 	x->facts->repeat = x->repeat;
-	memcpy(x->facts->excluded, x->excluded, sizeof x->excluded);
+	memcpy(x->facts->excluded, x->pending->excluded, sizeof x->pending->excluded);
 	uint64_t began = clock_now_ns();
 	int verdict = gate_submit(exchange_chosen(x)->gate, x->facts, x, loop_now(x->proxy->loop), &x->decision,
 				  &x->ticket);
@@ -598,7 +611,7 @@ static enum step_result step_tunnel(struct exchange *x)
 static enum step_result step_settle(struct exchange *x)
 {
 	struct client *c = x->client;
-	bool unread = !x->body.complete;
+	bool unread = !x->body_complete;
 	bool keep = x->keep_alive && !x->answer_close && !unread && !x->half_closed;
 	leg_drop(x);
 	bool mail_coming = x->ticket && gate_on_gone(x->ticket, loop_now(x->proxy->loop));
@@ -656,7 +669,7 @@ static uint64_t state_deadline(const struct exchange *x, int *code)
 		*code = PS_EWRITESTALL;
 		return x->client->stalled_since + lp->write_stall_ns;
 	}
-	if (!x->body.complete && !x->body_stopped && x->state < ST_RELAY && lp->body_rate_bytes) {
+	if (!x->body_complete && !x->body_stopped && x->state < ST_RELAY && lp->body_rate_bytes) {
 		*code = PS_EBODYTIMEOUT;
 		return x->record.arrived + lp->body_grace_ns + body_ns;
 	}

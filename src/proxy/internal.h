@@ -32,7 +32,7 @@ enum {
 	CLIENT_OUT_MAX = 1 << 20,   /* answer bytes the socket did not take: one read of the replica and its framing */
 	STREAM_WINDOW_BYTES = 256 * 1024, /* of a body that is not held whole */
 	SPARE_EXCHANGES_MAX = KEEP_SPARES ? 64 : 0,
-	UNCOMMITTED_MAX = 64 * 1024	  /* answer bytes kept back while waiting for the first content */
+	UNCOMMITTED_MAX = 64 * 1024 /* answer bytes kept back while waiting for the first content */
 };
 
 /* A snapshot and how many of this worker's exchanges use it. */
@@ -155,6 +155,17 @@ struct record {
 	struct openai_usage usage;
 };
 
+/* What a repetition needs, let go at the commit point (once the request has been sent, should the answer come first).
+ */
+struct pending {
+	struct arena arena;
+	struct h1_chunked chunked;
+	struct body body;
+	struct model_route route;
+	uint64_t excluded[SCHED_EXCLUDED_MAX];
+	struct buf kept; /* the answer's head and first bytes, not yet given */
+};
+
 struct exchange {
 	struct proxy *proxy;
 	struct client *client; /* NULL: the client left and only a mail is awaited */
@@ -174,19 +185,15 @@ struct exchange {
 	uint64_t body_left; /* Content-Length bytes still to come */
 	char request_id[REQUEST_ID_MAX + 1];
 	struct trace trace;
-	/* until the commit point */
-	struct arena arena;
-	struct h1_head *head; /* only the fields that are there */
-	struct h1_chunked chunked;
-	struct body body;
-	struct openai_scan *scan;
+	bool body_complete; /* the whole request has been received */
+	bool repeat;	    /* this attempt follows one that the retry budget counts */
+	bool injected;	    /* we asked for usage, the client did not */
 	const struct route_rule *rule;
+	/* until the commit point; then NULL */
+	struct pending *pending;
+	struct h1_head *head; /* only the fields that are there */
+	struct openai_scan *scan;
 	struct facts *facts;
-	struct model_route route;
-	uint64_t excluded[SCHED_EXCLUDED_MAX];
-	struct buf kept; /* the answer's head and first bytes, not yet given */
-	bool repeat;	 /* this attempt follows one that the retry budget counts */
-	bool injected;	 /* we asked for usage, the client did not */
 	/* the leg */
 	struct ticket *ticket;
 	struct decision decision;

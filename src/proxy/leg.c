@@ -12,18 +12,18 @@ enum { LEG_FIELDS_MAX = H1_FIELDS_MAX + 32 };
 static int on_wants_body(void *owner, struct iovec *iov, int max, bool *last)
 {
 	struct exchange *x = owner;
-	return body_pieces(&x->body, iov, max, last);
+	return body_pieces(&x->pending->body, iov, max, last);
 }
 
 static void on_body_taken(void *owner, size_t n)
 {
 	struct exchange *x = owner;
-	body_took(&x->body, n);
+	body_took(&x->pending->body, n);
 	if (!x->streaming_body)
 		return;
-	if (body_held(&x->body) >= exchange_hold_bytes(x) / 2)
-		body_free_taken(&x->body);
-	if (x->body_stopped && body_held(&x->body) < exchange_hold_bytes(x)) {
+	if (body_held(&x->pending->body) >= exchange_hold_bytes(x) / 2)
+		body_free_taken(&x->pending->body);
+	if (x->body_stopped && body_held(&x->pending->body) < exchange_hold_bytes(x)) {
 		x->body_stopped = false;
 		client_read(x->client, true);
 	}
@@ -36,12 +36,12 @@ static bool repeatable(const struct exchange *x, int code)
 	bool safe = x->api != API_NONE || x->method == H1_GET || x->method == H1_HEAD || x->method == H1_OPTIONS ||
 		    x->method == H1_PUT || x->method == H1_DELETE;
 	bool nothing_sent = code == PS_ECONNECT || code == PS_ECONNTIMEOUT;
-	return x->state == ST_WAIT && !x->answer_begun && x->body.freed == 0 && (safe || nothing_sent);
+	return x->state == ST_WAIT && !x->answer_begun && x->pending->body.freed == 0 && (safe || nothing_sent);
 }
 
 static void exclude(struct exchange *x)
 {
-	x->excluded[x->record.tries % SCHED_EXCLUDED_MAX] = x->decision.replica;
+	x->pending->excluded[x->record.tries % SCHED_EXCLUDED_MAX] = x->decision.replica;
 }
 
 bool leg_retry(struct exchange *x, int code, bool reused)
@@ -72,8 +72,8 @@ bool leg_retry(struct exchange *x, int code, bool reused)
 	}
 	x->ticket = NULL;
 	x->repeat = !reused && code != PS_ECONNECT && code != PS_ECONNTIMEOUT;
-	x->body.taken = 0;
-	buf_free(&x->kept);
+	x->pending->body.taken = 0;
+	buf_free(&x->pending->kept);
 	openai_answer_free(x->answer);
 	x->answer = NULL;
 	exchange_go(x, ST_ADMIT);
@@ -165,8 +165,8 @@ int leg_open(struct exchange *x)
 				       .authority = x->head->authority,
 				       .fields = fields };
 	rq.field_count = head_for_replica(x, fields, LEG_FIELDS_MAX, text);
-	if (x->body.complete || !x->client_chunked) {
-		rq.length = body_output_length(&x->body, x->body.received + x->body_left);
+	if (x->body_complete || !x->client_chunked) {
+		rq.length = body_output_length(&x->pending->body, x->pending->body.received + x->body_left);
 		rq.framing = rq.length || x->method == H1_POST || x->method == H1_PUT ? H1_BODY_LENGTH : H1_BODY_NONE;
 	} else {
 		rq.framing = H1_BODY_CHUNKED;

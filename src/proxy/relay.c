@@ -122,8 +122,12 @@ static void commit(struct exchange *x, struct span payload, struct span behind)
 	char text[FRAME_TEXT_MAX];
 	struct iovec iov[5];
 	int n = 0;
-	struct buf kept = x->kept;
-	buf_init(&x->kept, x->kept.max);
+	struct buf kept;
+	buf_init(&kept, 0);
+	if (x->state == ST_WAIT) {
+		kept = x->pending->kept;
+		buf_init(&x->pending->kept, kept.max);
+	}
 	struct span k = buf_span(&kept);
 	if (k.n)
 		iov[n++] = (struct iovec){ (char *)(uintptr_t)k.p, k.n };
@@ -148,14 +152,15 @@ static int keep_back(struct exchange *x, struct span payload)
 	struct iovec iov[3];
 	int n = frame(x, payload, text, iov), r = 0;
 	for (int i = 0; i < n && r == 0; i++)
-		r = buf_add(&x->kept, span_of(iov[i].iov_base, iov[i].iov_len));
+		r = buf_add(&x->pending->kept, span_of(iov[i].iov_base, iov[i].iov_len));
 	x->record.bytes_out += payload.n;
 	return r;
 }
 
 static void give(struct exchange *x, struct span payload)
 {
-	bool wait = x->state == ST_WAIT && x->commit_on_content && buf_len(&x->kept) + payload.n < UNCOMMITTED_MAX;
+	bool wait = x->state == ST_WAIT && x->commit_on_content &&
+		    buf_len(&x->pending->kept) + payload.n < UNCOMMITTED_MAX;
 	if (wait && keep_back(x, payload) == 0)
 		return;
 	if (payload.n || x->state == ST_WAIT)
@@ -193,7 +198,7 @@ void relay_head(struct exchange *x, const struct h1_head *h)
 					      x->answer_stream ? usage_mode(x) : USAGE_OBSERVE);
 	x->edits = x->answer && openai_answer_edits(x->answer);
 	x->commit_on_content = facts && x->answer && x->answer_stream;
-	if (head_for_client(x, h) < 0 || buf_add(&x->kept, buf_span(&x->proxy->compose)) < 0) {
+	if (head_for_client(x, h) < 0 || buf_add(&x->pending->kept, buf_span(&x->proxy->compose)) < 0) {
 		err_set(&e, PS_EUPPROTO, "the answer's head is too large");
 		leg_drop(x);
 		respond_error(x, PS_EUPPROTO, 0, &e);
@@ -217,7 +222,7 @@ void relay_body(struct exchange *x, char *p, size_t n)
 /* The replica has nothing more to say for now: a head without a body goes out, unless content is still awaited. */
 void relay_flush(struct exchange *x)
 {
-	if (x->state == ST_WAIT && buf_len(&x->kept) && !x->commit_on_content && !x->scan)
+	if (x->state == ST_WAIT && buf_len(&x->pending->kept) && !x->commit_on_content && !x->scan)
 		commit(x, SPAN_NONE, SPAN_NONE);
 }
 
