@@ -98,9 +98,9 @@ static int top_begin(struct openai_scan *s, const struct rule *r, enum scan_even
 static int model_text(struct openai_scan *s, const struct rule *r, struct span t)
 {
 	(void)r;
-	if (t.n > sizeof s->model - s->model_n)
+	if (t.n > sizeof s->texts->model - s->model_n)
 		return facts_bad_field(s, "is longer than 256 bytes");
-	memcpy(s->model + s->model_n, t.p, t.n);
+	memcpy(s->texts->model + s->model_n, t.p, t.n);
 	s->model_n = (uint16_t)(s->model_n + t.n);
 	return 0;
 }
@@ -110,7 +110,7 @@ static int model_end(struct openai_scan *s, const struct rule *r)
 	(void)r;
 	if (s->model_n == 0)
 		return facts_bad_field(s, "is empty");
-	s->facts.model = span_of(s->model, s->model_n);
+	s->facts.model = span_of(s->texts->model, s->model_n);
 	s->facts.model_at = s->json.at;
 	s->facts.model_len = s->json.behind - s->json.at;
 	return 0;
@@ -201,12 +201,12 @@ static int user_begin(struct openai_scan *s, const struct rule *r, enum scan_eve
 
 static int user_text(struct openai_scan *s, const struct rule *r, struct span t)
 {
-	struct span fits = span_head(t, sizeof s->user - s->user_n);
+	struct span fits = span_head(t, sizeof s->texts->user - s->user_n);
 	if (fits.n)
-		memcpy(s->user + s->user_n, fits.p, fits.n);
+		memcpy(s->texts->user + s->user_n, fits.p, fits.n);
 	s->user_n = (uint8_t)(s->user_n + fits.n);
 	s->user_rank = r->arg;
-	s->facts.user = span_of(s->user, s->user_n);
+	s->facts.user = span_of(s->texts->user, s->user_n);
 	return 0;
 }
 

@@ -61,7 +61,7 @@ void blocks_begin(struct blocks *b, enum section_id id, uint64_t kind)
 {
 	b->open = &b->sections[id];
 	*b->open = (struct section){ .kind = kind, .at = b->n };
-	b->cut.fill = 0;
+	b->cut->fill = 0;
 }
 
 static int grow(struct blocks *b)
@@ -80,7 +80,7 @@ int blocks_cut(struct blocks *b, struct span s)
 	const char *block;
 	if (!b->open)
 		return 0;
-	while ((block = next_block(&b->cut, &s))) {
+	while ((block = next_block(b->cut, &s))) {
 		if (b->n == OPENAI_BLOCKS_MAX)
 			return 0;
 		if (b->n == b->cap && grow(b) < 0)
@@ -94,7 +94,7 @@ int blocks_cut(struct blocks *b, struct span s)
 void blocks_end(struct blocks *b)
 {
 	if (b->open)
-		b->open->tail = rest_hash(&b->cut);
+		b->open->tail = rest_hash(b->cut);
 	b->open = NULL;
 }
 

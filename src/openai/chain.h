@@ -39,7 +39,7 @@ struct blocks {
 	uint32_t n, cap;
 	struct section sections[SECTION_COUNT];
 	struct section *open; /* where text goes; NULL: nowhere */
-	struct cutter cut;
+	struct cutter *cut;   /* borrowed from the owner */
 };
 
 void blocks_free(struct blocks *b);
@@ -50,11 +50,11 @@ int blocks_cut(struct blocks *b, struct span s) MUST_CHECK;
 /* 0 or -PS_ENOMEM. What is behind OPENAI_BLOCKS_MAX is left out. */
 MUST_CHECK static inline int blocks_add(struct blocks *b, struct span s)
 {
-	if (s.n >= OPENAI_BLOCK_BYTES - (size_t)b->cut.fill)
+	if (s.n >= OPENAI_BLOCK_BYTES - (size_t)b->cut->fill)
 		return blocks_cut(b, s);
 	if (s.n)
-		memcpy(b->cut.part + b->cut.fill, s.p, s.n);
-	b->cut.fill = (uint16_t)(b->cut.fill + s.n);
+		memcpy(b->cut->part + b->cut->fill, s.p, s.n);
+	b->cut->fill = (uint16_t)(b->cut->fill + s.n);
 	return 0;
 }
 void blocks_end(struct blocks *b);

@@ -43,7 +43,7 @@ int facts_bad_field(struct openai_scan *s, const char *why)
 	return err_set(s->err, PS_EBADFIELD, "%s: %s", path, why);
 }
 
-static int wrong_type(struct openai_scan *s, const struct rule *r)
+static COLD int wrong_type(struct openai_scan *s, const struct rule *r)
 {
 	static const struct {
 		unsigned mask;
@@ -158,23 +158,26 @@ static int on_container_end(struct openai_scan *s, enum scan_event ev, struct sp
 	return res;
 }
 
+static COLD int twice(struct openai_scan *s)
+{
+	char path[PATH_MAX_BYTES];
+	path_format(s, path);
+	return err_set(s->err, PS_EDUPKEY, "%s: stands twice in its object", path);
+}
+
 static int on_key(struct openai_scan *s, enum scan_event ev, struct span key)
 {
 	struct frame *f = frame_top(s);
 	unsigned i = 0;
 	(void)ev;
-	bool too_long = s->long_key;
+	s->rule = s->long_key ? NULL : rule_member(f->rule->node, s->api, key, &i);
 	s->long_key = false;
-	s->rule = too_long ? NULL : rule_member(f->rule->node, s->api, key, &i);
 	if (f->rule->act == ACT_OPTIONS)
 		s->splice.options_members = true;
 	if (!s->rule)
 		return 0;
-	if (f->seen >> i & 1) {
-		char path[PATH_MAX_BYTES];
-		path_format(s, path);
-		return err_set(s->err, PS_EDUPKEY, "%s: stands twice in its object", path);
-	}
+	if (f->seen >> i & 1)
+		return twice(s);
 	f->seen |= 1u << i;
 	return 0;
 }
@@ -219,10 +222,14 @@ static int on_event(void *arg, enum scan_event ev, struct span text)
 
 struct openai_scan *openai_scan_new(enum openai_api api)
 {
-	struct openai_scan *s = calloc(1, sizeof *s);
-	if (!s)
+	struct openai_scan *s = malloc(sizeof *s);
+	struct texts *texts = malloc(sizeof *texts);
+	if (!s || !texts) {
+		free(s);
+		free(texts);
 		return NULL;
-	s->api = api;
+	}
+	*s = (struct openai_scan){ .api = api, .texts = texts, .blocks.cut = &texts->cut };
 	s->facts.n = s->facts.prompts = 1;
 	scan_init(&s->json, on_event, s);
 	for (int i = 0; i < HELD_COUNT; i++)
@@ -239,6 +246,7 @@ void openai_scan_free(struct openai_scan *s)
 	blocks_free(&s->blocks);
 	free(s->value);
 	free(s->facts.chain);
+	free(s->texts);
 	free(s);
 }
 

@@ -23,23 +23,24 @@ enum {
 	MSGS = A(MESSAGES),
 };
 
+/* Looked up from the front: what most bodies have comes first. */
 static const struct rule top[] = {
 	{ SPAN("model"), ALL, STR, ACT_MODEL, NODE_NONE, 0 },
 	{ SPAN("messages"), CHAT | MSGS | EMBED, ARR | NUL, ACT_MESSAGES, NODE_MESSAGES, 0 },
+	{ SPAN("stream"), ALL, BOOL | NUL, ACT_STREAM, NODE_NONE, 0 },
+	{ SPAN("max_tokens"), CHAT | LEGACY | MSGS, NUM | NUL, ACT_MAX_TOKENS, NODE_NONE, 0 },
+	{ SPAN("stream_options"), CHAT | LEGACY, OBJ | NUL | T(FALSE), ACT_OPTIONS, NODE_OPTIONS, 0 },
+	{ SPAN("user"), ALL, STR | NUL, ACT_USER, NODE_NONE, 0 },
+	{ SPAN("tools"), CHAT | RESP | MSGS, ARR | NUL, ACT_TOOLS, NODE_TOOLS, SECTION_TOOLS },
 	{ SPAN("input"), RESP, STR | ARR | NUL, ACT_MESSAGES, NODE_MESSAGES, 0 },
 	{ SPAN("prompt"), LEGACY, STR | ARR | NUL, ACT_PROMPT, NODE_PROMPTS, 0 },
 	{ SPAN("input"), EMBED, STR | ARR | NUL, ACT_PROMPT, NODE_INPUTS, 0 },
-	{ SPAN("tools"), CHAT | RESP | MSGS, ARR | NUL, ACT_TOOLS, NODE_TOOLS, SECTION_TOOLS },
 	{ SPAN("functions"), CHAT, ARR | NUL, ACT_TOOLS, NODE_TOOLS, SECTION_FUNCTIONS },
 	{ SPAN("instructions"), RESP, STR | ARR | NUL, ACT_SYSTEM, NODE_PARTS, 0 },
 	{ SPAN("system"), MSGS, STR | ARR | NUL, ACT_SYSTEM, NODE_PARTS, 0 },
-	{ SPAN("stream"), ALL, BOOL | NUL, ACT_STREAM, NODE_NONE, 0 },
-	{ SPAN("stream_options"), CHAT | LEGACY, OBJ | NUL | T(FALSE), ACT_OPTIONS, NODE_OPTIONS, 0 },
 	{ SPAN("max_completion_tokens"), CHAT, NUM | NUL, ACT_MAX_TOKENS, NODE_NONE, 1 },
-	{ SPAN("max_tokens"), CHAT | LEGACY | MSGS, NUM | NUL, ACT_MAX_TOKENS, NODE_NONE, 0 },
 	{ SPAN("max_output_tokens"), RESP, NUM | NUL, ACT_MAX_TOKENS, NODE_NONE, 0 },
 	{ SPAN("n"), CHAT | LEGACY, NUM | NUL, ACT_N, NODE_NONE, 0 },
-	{ SPAN("user"), ALL, STR | NUL, ACT_USER, NODE_NONE, 0 },
 	{ SPAN("safety_identifier"), CHAT | RESP, STR | NUL, ACT_USER, NODE_NONE, 1 },
 	{ SPAN("metadata"), MSGS, OBJ | NUL, ACT_GROUP, NODE_METADATA, 0 },
 	{ SPAN("cache_salt"), ALL, STR | NUL, ACT_SALT, NODE_NONE, 0 },
@@ -164,13 +165,13 @@ const struct rule rule_body = { SPAN_NONE, ALL, OBJ, ACT_TOP, NODE_TOP, 0 };
 
 const struct rule *rule_member(enum node node, enum openai_api api, struct span key, unsigned *ret_index)
 {
-	for (unsigned i = 0; i < nodes[node].n; i++) {
-		const struct rule *r = &nodes[node].rules[i];
-		if ((r->apis >> api & 1) && span_eq(r->key, key)) {
+	const struct rule *r = nodes[node].rules;
+	/* The lengths first: they tell most names apart, and comparing them costs no call. */
+	for (unsigned i = 0; i < nodes[node].n; i++, r++)
+		if (r->key.n == key.n && (r->apis >> api & 1) && span_eq(r->key, key)) {
 			*ret_index = i;
 			return r;
 		}
-	}
 	return NULL;
 }
 

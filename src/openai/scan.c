@@ -100,26 +100,39 @@ static inline __m128i load16(const char *p)
 	return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-/* Where bytes are not printable ASCII, or a quote or backslash. Quote ^ 2 is a space, and all that is printable
- * otherwise stays above it; signed, so that bytes from 0x80 on are below it, too: one comparison for three. */
-static inline __m128i special(__m128i v)
+/* Printable bytes but quote and backslash stay at PLAIN or above, unsigned: ^ 2 makes the quote the least of them (and
+ * a space the next but one), ^ 0x80 puts the bytes that are not ASCII below. */
+enum { TWIST = 0x82, PLAIN = ('"' ^ TWIST) + 1 };
+
+static inline __m128i twist16(const char *p)
 {
-	__m128i low = _mm_cmplt_epi8(_mm_xor_si128(v, _mm_set1_epi8(2)), _mm_set1_epi8(' ' + 1));
-	return _mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+	return _mm_xor_si128(load16(p), _mm_set1_epi8((char)TWIST));
 }
 
-/* Bit i: byte i is special. */
-static inline unsigned special_mask(__m128i v)
+static inline __m128i is_slash(__m128i twisted)
 {
-	return (unsigned)_mm_movemask_epi8(special(v));
+	return _mm_cmpeq_epi8(twisted, _mm_set1_epi8((char)('\\' ^ TWIST)));
+}
+
+static inline __m128i below_plain(__m128i twisted)
+{
+	return _mm_cmpeq_epi8(_mm_min_epu8(twisted, _mm_set1_epi8((char)(PLAIN - 1))), twisted);
+}
+
+/* Bit i: byte i is not printable ASCII, or is a quote or backslash. */
+static inline unsigned special_mask(const char *p)
+{
+	__m128i v = twist16(p);
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(below_plain(v), is_slash(v)));
 }
 
 /* Any of the next 64 bytes is special. */
 static inline bool special_in_64(const char *p)
 {
-	__m128i a = _mm_or_si128(special(load16(p)), special(load16(p + 16)));
-	__m128i b = _mm_or_si128(special(load16(p + 32)), special(load16(p + 48)));
-	return _mm_movemask_epi8(_mm_or_si128(a, b)) != 0;
+	__m128i a = twist16(p), b = twist16(p + 16), c = twist16(p + 32), d = twist16(p + 48);
+	__m128i least = _mm_min_epu8(_mm_min_epu8(a, b), _mm_min_epu8(c, d));
+	__m128i slash = _mm_or_si128(_mm_or_si128(is_slash(a), is_slash(b)), _mm_or_si128(is_slash(c), is_slash(d)));
+	return _mm_movemask_epi8(_mm_or_si128(below_plain(least), slash)) != 0;
 }
 #endif
 
@@ -130,7 +143,7 @@ static const char *plain_end(const char *p, const char *end)
 	while (end - p >= 64 && !special_in_64(p))
 		p += 64;
 	for (; end - p >= 16; p += 16) {
-		unsigned stop = special_mask(load16(p));
+		unsigned stop = special_mask(p);
 		if (stop)
 			return p + __builtin_ctz(stop);
 	}
@@ -178,7 +191,7 @@ static inline const char *text_end(const char *p, const char *end)
 {
 #ifdef __SSE2__
 	if (end - p >= 16) {
-		unsigned stop = special_mask(load16(p));
+		unsigned stop = special_mask(p);
 		const char *to = p + (stop ? __builtin_ctz(stop) : 0);
 		if (stop && (signed char)*to >= 0)
 			return to;
@@ -429,9 +442,8 @@ static inline void copy_text(struct scratch *o, const char **p, const char *end)
 	size_t n = o->n;
 	char c;
 	while (end - at >= 16 && n + 16 <= SCRATCH_BYTES) {
-		__m128i v = load16(at);
-		_mm_storeu_si128((__m128i *)(void *)(o->text + n), v);
-		unsigned stop = special_mask(v);
+		_mm_storeu_si128((__m128i *)(void *)(o->text + n), load16(at));
+		unsigned stop = special_mask(at);
 		unsigned k = stop ? (unsigned)__builtin_ctz(stop) : 16;
 		at += k;
 		n += k;
@@ -487,28 +499,11 @@ static inline const char *go(struct scan *s, int r, const char *p)
 	return NULL;
 }
 
-static const char *in_string(struct scan *s, const char *p, const char *end)
+/* Not inlined: its scratch is a stack frame that most strings do not need. */
+static __attribute__((noinline)) const char *in_string(struct scan *s, const char *p, const char *end)
 {
 	int r = string_rest(s, &p, end);
 	return go(s, r, p);
-}
-
-static inline const char *begin_key(struct scan *s, const char *p, const char *end)
-{
-	s->key_at = s->offset + (size_t)(p - s->base);
-	const char *from = p + 1, *to = text_end(from, end);
-	if (to == end || *to != '"' || to - from > SCAN_TOKEN_BYTES) {
-		s->in_key = true;
-		s->state = ST_STRING;
-		return from;
-	}
-	p = to + 1;
-	s->state = ST_COLON;
-	if (p < end && *p == ':') {
-		p++;
-		s->state = ST_VALUE;
-	}
-	return go(s, emit(s, SCAN_KEY, span_of(from, (size_t)(to - from))), p);
 }
 
 static inline const char *begin_string(struct scan *s, const char *p, const char *end)
@@ -604,7 +599,8 @@ static const char *word_end(struct scan *s, const char *p, enum scan_event ev)
 	return go(s, emit(s, ev, SPAN_NONE), p);
 }
 
-static const char *in_word(struct scan *s, const char *p, const char *end)
+/* Literals that a split has cut, and faults. */
+static __attribute__((noinline)) const char *in_word(struct scan *s, const char *p, const char *end)
 {
 	for (; s->word_left && p < end; p++, s->word_left--, s->word++)
 		if (*p != *s->word)
@@ -677,6 +673,26 @@ static inline const char *begin_value(struct scan *s, const char *p, const char 
 	}
 }
 
+/* A key, and when it lies whole in the piece what is behind it at once: that saves most turns of the loop. */
+static const char *begin_key(struct scan *s, const char *p, const char *end)
+{
+	s->key_at = s->offset + (size_t)(p - s->base);
+	const char *from = p + 1, *to = text_end(from, end);
+	if (to == end || *to != '"' || to - from > SCAN_TOKEN_BYTES) {
+		s->in_key = true;
+		s->state = ST_STRING;
+		return from;
+	}
+	s->state = ST_COLON;
+	int r = emit(s, SCAN_KEY, span_of(from, (size_t)(to - from)));
+	p = to + 1;
+	if (r < 0 || p == end || *p != ':')
+		return go(s, r, p);
+	s->state = ST_VALUE;
+	p++;
+	return p<end && * p> ' ' ? begin_value(s, p, end) : p;
+}
+
 static inline const char *key(struct scan *s, const char *p, const char *end)
 {
 	return *p == '"' ? begin_key(s, p, end) : go(s, bad(s, p, "a key in double quotes is wanted here"), p);
@@ -690,12 +706,17 @@ static inline const char *colon(struct scan *s, const char *p)
 	return p + 1;
 }
 
-static inline const char *behind(struct scan *s, const char *p)
+static inline const char *behind(struct scan *s, const char *p, const char *end)
 {
 	if (*p != ',')
 		return close_container(s, p);
-	s->state = scan_in_array(s) ? ST_VALUE : ST_KEY;
-	return p + 1;
+	p++;
+	if (scan_in_array(s)) {
+		s->state = ST_VALUE;
+		return p;
+	}
+	s->state = ST_KEY;
+	return p < end && *p == '"' ? begin_key(s, p, end) : p;
 }
 
 static const char *step(struct scan *s, const char *p, const char *end)
@@ -716,7 +737,7 @@ static const char *step(struct scan *s, const char *p, const char *end)
 	case ST_COLON:
 		return colon(s, p);
 	case ST_BEHIND:
-		return behind(s, p);
+		return behind(s, p, end);
 	case ST_STRING:
 		return in_string(s, p, end);
 	case ST_NUMBER:
