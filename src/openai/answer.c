@@ -14,7 +14,8 @@ struct openai_answer {
 	enum openai_usage_mode mode;
 	bool event_stream;
 	bool content_seen;
-	uint8_t hint; /* the name that had content last time is looked for first */
+	uint8_t hint;	/* the name that had content last time is looked for first, … */
+	size_t hint_at; /* … where it was: a stream's events mostly differ in their content alone */
 	struct openai_usage usage;
 	union {
 		struct {
@@ -56,6 +57,7 @@ struct openai_answer *openai_answer_new(enum openai_api api, bool event_stream, 
 	a->event_stream = event_stream;
 	a->content_seen = false;
 	a->hint = 0;
+	a->hint_at = 0;
 	a->usage = (struct openai_usage){ 0 };
 	if (event_stream)
 		sse_init(&a->sse, EVENT_MAX_BYTES);
@@ -85,28 +87,52 @@ const struct openai_usage *openai_answer_usage(const struct openai_answer *a)
 
 /* ---- one event ---- */
 
-/* Some member of that name is a string and not empty. */
-static bool has_text(struct span data, struct span name)
+static inline bool is_text(const char *v, const char *end)
+{
+	return end - v > 1 && v[0] == '"' && v[1] != '"';
+}
+
+/* Some member of that name is a string and not empty: behind its colon, or NULL. */
+static const char *find_text(struct span data, struct span name)
 {
 	const char *end = data.p + data.n, *v;
 	while ((v = member_find(data, name))) {
-		if (end - v > 1 && v[0] == '"' && v[1] != '"')
-			return true;
+		if (is_text(v, end))
+			return v;
 		data = span_of(v, (size_t)(end - v));
 	}
-	return false;
+	return NULL;
+}
+
+/* The same, at the place where the last event had it: no less proof than what a search would find. */
+static inline bool text_is_at(struct span data, size_t at, struct span name)
+{
+	struct span rest = span_skip(data, at);
+	return span_starts(rest, name) && rest.n > name.n && rest.p[name.n] == ':' &&
+	       is_text(rest.p + name.n + 1, rest.p + rest.n);
+}
+
+static bool looks_for(struct openai_answer *a, struct span data, uint8_t i)
+{
+	struct span name = content_names[a->api][i];
+	const char *v = name.n ? find_text(data, name) : NULL;
+	if (!v)
+		return false;
+	a->hint = i;
+	a->hint_at = (size_t)(v - data.p) - name.n - 1;
+	return true;
 }
 
 static bool has_content(struct openai_answer *a, struct span data)
 {
 	const struct span *names = content_names[a->api];
-	if (names[a->hint].n && has_text(data, names[a->hint]))
+	if (names[a->hint].n && text_is_at(data, a->hint_at, names[a->hint]))
+		return true;
+	if (looks_for(a, data, a->hint))
 		return true;
 	for (uint8_t i = 0; i < NAMES_MAX && names[i].n; i++)
-		if (i != a->hint && has_text(data, names[i])) {
-			a->hint = i;
+		if (i != a->hint && looks_for(a, data, i))
 			return true;
-		}
 	return false;
 }
 
