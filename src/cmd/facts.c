@@ -1,6 +1,7 @@
 /* penstock facts: what the gateway understands of a body, read from standard input, as one JSON object. For people who
  * wonder why a request is refused, or why two of them share no prefix. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -83,11 +84,11 @@ static int add_numbers(struct buf *b, const struct openai_facts *f)
 {
 	return buf_printf(
 		b,
-		",\"stream\":%s,\"include_usage\":%s,\"max_tokens\":%u,\"n\":%u,\"prompts\":%u,\"text_bytes\":%llu,"
-		"\"token_ids\":%u,\"estimated_tokens\":%llu,\"images\":%u",
+		",\"stream\":%s,\"include_usage\":%s,\"max_tokens\":%u,\"n\":%u,\"prompts\":%u,\"text_bytes\":%" PRIu64
+		","
+		"\"token_ids\":%u,\"estimated_tokens\":%" PRIu64 ",\"images\":%u",
 		f->stream ? "true" : "false", f->include_usage ? "true" : "false", f->max_tokens, f->n, f->prompts,
-		(unsigned long long)f->text_bytes, f->token_ids,
-		(unsigned long long)(f->text_bytes / BYTES_PER_TOKEN + f->token_ids), f->images);
+		f->text_bytes, f->token_ids, f->text_bytes / BYTES_PER_TOKEN + f->token_ids, f->images);
 }
 
 static int add_facts(struct buf *b, const struct openai_facts *f)

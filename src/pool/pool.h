@@ -188,7 +188,7 @@ static inline float signal_trust(uint64_t stale_ns, uint64_t at, uint64_t now)
 		return 0;
 	if (age <= stale_ns / 2)
 		return 1;
-	return (float)(stale_ns - age) / (float)(stale_ns - stale_ns / 2);
+	return (float)(stale_ns - age) * 2 / (float)stale_ns;
 }
 
 /* ---- what the gateway saw (called under the lock by sched and gate) ---- */

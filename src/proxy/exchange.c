@@ -25,6 +25,13 @@ static void set_complete(struct exchange *x, bool complete)
 	x->body_complete = x->pending->body.complete = complete;
 }
 
+/* Points into the copy what pointed into the text; a path that the parser supplied ("/") stays where it is. */
+static void move_span(struct span *s, const char *text, size_t n, const char *copy)
+{
+	if (s->p >= text && s->p < text + n)
+		s->p = copy + (s->p - text);
+}
+
 /* Keeps the head for repetitions: its bytes are copied, its spans moved to the copy. */
 static struct h1_head *keep_head(struct arena *a, const struct h1_head *h, const char *text, size_t n)
 {
@@ -37,11 +44,10 @@ static struct h1_head *keep_head(struct arena *a, const struct h1_head *h, const
 	memcpy(copy, text, n);
 	struct span *moved[] = { &k->method_text, &k->target, &k->path, &k->query, &k->authority };
 	for (size_t i = 0; i < sizeof moved / sizeof moved[0]; i++)
-		if (moved[i]->p)
-			moved[i]->p = copy + (moved[i]->p - text);
+		move_span(moved[i], text, n, copy);
 	for (uint32_t i = 0; i < k->field_count; i++) {
-		k->fields[i].name.p = copy + (k->fields[i].name.p - text);
-		k->fields[i].value.p = copy + (k->fields[i].value.p - text);
+		move_span(&k->fields[i].name, text, n, copy);
+		move_span(&k->fields[i].value, text, n, copy);
 	}
 	return k;
 }
@@ -299,6 +305,15 @@ char *exchange_body_room(struct exchange *x, size_t *ret_room)
 	return to;
 }
 
+/* The request's body turned out to be unacceptable: said in words, or behind the commit point by a cut. */
+static void body_refused(struct exchange *x, int code, uint64_t retry_after_ns, const struct err *e)
+{
+	if (x->answer_begun)
+		relay_cut(x, code, e);
+	else
+		respond_error(x, code, retry_after_ns, e);
+}
+
 /* New bytes [p, p + n) stand in the body. False: refused, the exchange is over. */
 static bool take_facts(struct exchange *x, const char *p, size_t n)
 {
@@ -307,14 +322,14 @@ static bool take_facts(struct exchange *x, const char *p, size_t n)
 	if (x->record.bytes_in > client_policy(x->client)->body_bytes) {
 		err_set(&e, PS_EBODYTOOBIG, "the body is larger than the %llu bytes accepted",
 			(unsigned long long)client_policy(x->client)->body_bytes);
-		respond_error(x, PS_EBODYTOOBIG, 0, &e);
+		body_refused(x, PS_EBODYTOOBIG, 0, &e);
 		return false;
 	}
 	if (x->state != ST_BODY || !x->scan)
 		return true;
 	int r = openai_scan_feed(x->scan, span_of(p, n), &e);
 	if (r < 0)
-		respond_error(x, r, 0, &e);
+		body_refused(x, r, 0, &e);
 	return r == 0;
 }
 
@@ -357,7 +372,7 @@ ptrdiff_t exchange_body(struct exchange *x, char *p, size_t n)
 	if (x->client_chunked) {
 		used = h1_chunked_decode(&x->pending->chunked, p, n, &payload, NULL, &e);
 		if (used < 0) {
-			respond_error(x, (int)used, 0, &e);
+			body_refused(x, (int)used, 0, &e);
 			return -1;
 		}
 		set_complete(x, h1_chunked_done(&x->pending->chunked));
@@ -367,7 +382,7 @@ ptrdiff_t exchange_body(struct exchange *x, char *p, size_t n)
 	}
 	if (body_add(&x->pending->body, span_of(p, payload), x->body_left) < 0) {
 		err_set(&e, PS_EBODYMEMORY, "the memory for request bodies is in use");
-		respond_error(x, PS_EBODYMEMORY, NS_PER_S, &e);
+		body_refused(x, PS_EBODYMEMORY, NS_PER_S, &e);
 		return -1;
 	}
 	if (!x->client_chunked) {

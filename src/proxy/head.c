@@ -45,10 +45,16 @@ void head_request_id(struct exchange *x, const struct h1_head *h)
 
 /* ---- fields ---- */
 
+/* No Connection field names another one. */
 static bool plain_connection(const struct h1_head *h)
 {
-	const struct h1_field *f = h1_field_find(h, H1_CONNECTION);
-	return !f || span_eq_nocase(f->value, SPAN("keep-alive")) || span_eq_nocase(f->value, SPAN("close"));
+	for (uint32_t i = 0; i < h->field_count; i++) {
+		const struct h1_field *f = &h->fields[i];
+		if (f->id == H1_CONNECTION && !span_eq_nocase(f->value, SPAN("keep-alive")) &&
+		    !span_eq_nocase(f->value, SPAN("close")))
+			return false;
+	}
+	return true;
 }
 
 /* Set or removed by the route: what came with the message does not go on. */

@@ -29,7 +29,8 @@ enum {
 	REQUEST_ID_MAX = 128, /* bytes of an x-request-id that is taken over */
 	EXCHANGE_ARENA_MAX = 1 << 20,
 	CLIENT_IN_MAX = 128 * 1024, /* unparsed bytes: a head being read, or requests sent ahead */
-	CLIENT_OUT_MAX = 1 << 20,   /* answer bytes the socket did not take: one read of the replica and its framing */
+	CLIENT_OUT_MAX = 3 << 20,   /* answer bytes the socket did not take: the longest event that is edited, a read
+				       behind it, framing */
 	STREAM_WINDOW_BYTES = 256 * 1024, /* of a body that is not held whole */
 	SPARE_EXCHANGES_MAX = KEEP_SPARES ? 64 : 0,
 	UNCOMMITTED_MAX = 64 * 1024 /* answer bytes kept back while waiting for the first content */
@@ -298,7 +299,7 @@ void relay_cut(struct exchange *x, int code, const struct err *e);
 
 /* head.c */
 /* Fields for a replica. Returns their number. */
-uint32_t head_for_replica(struct exchange *x, struct upstream_field *f, uint32_t max, struct buf *text);
+uint32_t head_for_replica(struct exchange *x, struct upstream_field *out, uint32_t max, struct buf *text);
 /* The head of a relayed answer, into proxy->compose. */
 int head_for_client(struct exchange *x, const struct h1_head *h) MUST_CHECK;
 void head_request_id(struct exchange *x, const struct h1_head *h);

@@ -76,6 +76,8 @@ bool leg_retry(struct exchange *x, int code, bool reused)
 	buf_free(&x->pending->kept);
 	openai_answer_free(x->answer);
 	x->answer = NULL;
+	x->answer_chunked = x->answer_stream = x->answer_finished = x->commit_on_content = x->edits = false;
+	x->record.bytes_out = 0;
 	exchange_go(x, ST_ADMIT);
 	exchange_run(x);
 	return true;
@@ -150,6 +152,25 @@ static const struct upstream_ops events = {
 	.on_fail = on_fail,
 };
 
+/* Always in origin form (RFC 9112 §3.2.1): the route looked at the path, so nothing else may reach the replica. */
+static struct span origin_form(struct exchange *x)
+{
+	const struct h1_head *h = x->head;
+	if (h->target.n && (h->target.p[0] == '/' || span_eq(h->target, SPAN("*"))))
+		return h->target;
+	size_t n = h->path.n + (h->query.p ? 1 + h->query.n : 0);
+	char *p = arena_alloc(&x->pending->arena, n + 1);
+	if (!p || h->path.n == 0)
+		return SPAN("/");
+	memcpy(p, h->path.p, h->path.n);
+	if (h->query.p) {
+		p[h->path.n] = '?';
+		if (h->query.n)
+			memcpy(p + h->path.n + 1, h->query.p, h->query.n);
+	}
+	return span_of(p, n);
+}
+
 int leg_open(struct exchange *x)
 {
 	NOT_ZEROED struct upstream_field fields[LEG_FIELDS_MAX];
@@ -161,7 +182,7 @@ int leg_open(struct exchange *x)
 				      .address = *x->decision.address,
 				      .connect_ns = sp->policy.connect_timeout_ns };
 	struct upstream_request rq = { .method = x->head->method_text,
-				       .target = x->head->target,
+				       .target = origin_form(x),
 				       .authority = x->head->authority,
 				       .fields = fields };
 	rq.field_count = head_for_replica(x, fields, LEG_FIELDS_MAX, text);

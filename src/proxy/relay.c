@@ -213,7 +213,11 @@ void relay_body(struct exchange *x, char *p, size_t n)
 	x->progress = loop_now(x->proxy->loop);
 	if (run_filters(x, &payload, false) < 0) {
 		err_set(&e, PS_ENOMEM, "no memory to read the answer");
-		relay_cut(x, PS_ENOMEM, &e);
+		leg_drop(x);
+		if (x->answer_begun)
+			relay_cut(x, PS_ENOMEM, &e);
+		else
+			respond_error(x, PS_ENOMEM, NS_PER_S, &e);
 		return;
 	}
 	give(x, payload);

@@ -61,8 +61,8 @@ static void finish(struct exchange *x, struct answer *a)
 {
 	x->record.status = (uint16_t)a->status;
 	x->record.bytes_out = a->body.n;
-	x->answer_close = x->answer_close || !x->body_complete;
-	a->close = x->answer_close || !x->keep_alive || x->client->closing || x->proxy->draining;
+	x->answer_close |= !x->body_complete || x->client->closing || x->proxy->draining;
+	a->close = x->answer_close || !x->keep_alive;
 	a->old_keep_alive = !a->close && x->minor == 0;
 	a->bodiless = x->method == H1_HEAD;
 	a->request_id = span_str(x->request_id);

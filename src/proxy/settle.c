@@ -229,7 +229,8 @@ static void add_reasons(struct log_line *l, const struct decision *d)
 		unsigned cents = (d->reasons[i].score * 100u + 127) / 255;
 		if (n)
 			text[n++] = ',';
-		memcpy(text + n, name.p, name.n);
+		if (name.n)
+			memcpy(text + n, name.p, name.n);
 		n += name.n;
 		text[n++] = ':';
 		text[n++] = (char)('0' + cents / 100);

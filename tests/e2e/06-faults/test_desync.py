@@ -1,0 +1,105 @@
+"""What one request left behind must never show in another one, nor in the middle of an answer."""
+import json
+import socket
+import threading
+
+from harness import http
+from harness.world import answers, eventually
+from harness.replica import chat_event, chunked, says, whole
+
+
+
+class Early:
+    """A replica that answers as soon as it has seen a head."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            peer, _ = self.socket.accept()
+            threading.Thread(target=self.answer, args=(peer,), daemon=True).start()
+
+    @staticmethod
+    def answer(peer):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = peer.recv(65536)
+            if not more:
+                return
+            data += more
+        if data.startswith(b"GET "):
+            peer.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        else:
+            peer.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            while peer.recv(65536):
+                pass
+        peer.close()
+
+
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def test_framing_of_a_failed_attempt_does_not_survive_it(t):
+    """The first replica begins a chunked stream and dies before its first content; the second one answers with a length."""
+    refusal = '{"error":{"message":"no"}}'
+    broken = t.replica(says(STREAM_HEAD, close=True))
+    gateway = t.gateway([broken, t.replica(says(whole(refusal, "400 Bad Request")))])
+    for i in range(8):
+        with http.Connection(gateway.port) as c:
+            for _ in range(2):
+                c.send(http.request("POST", "/v1/chat/completions", t.chat_body(f"{i}", stream=True)))
+                answer = c.answer()
+                t.check(f"answer {i}", answer.status == 400 and answer.body == refusal.encode(), answer.raw[-200:])
+    t.check("the broken one was tried", len(broken.requests) > 0)
+
+
+def test_a_bad_body_behind_the_commit_point_cuts_the_answer(t):
+    early = Early()
+    gateway = t.gateway([early], wait=False)
+    assert eventually(lambda: answers(gateway.admin, "/healthz"))
+    with http.Connection(gateway.port) as c:
+        c.send(b"POST /other HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        c.take_until(b"hello")
+        c.send(b"zz\r\n")
+        try:
+            while True:
+                c.take(1)
+        except http.Ended:
+            pass
+        t.check("one head only", c.raw.count(b"HTTP/1.1 ") == 1, c.raw)
+        t.check("no last chunk", not c.raw.endswith(b"0\r\n\r\n"), c.raw)
+
+
+def test_a_very_long_event_passes(t):
+    long = chat_event("a" * 1_600_000)
+    stream = chunked(long, chat_event("", "stop"), "data: [DONE]\n\n")
+    gateway = t.gateway([t.replica(says(stream))])
+    answer = t.chat(gateway, stream=True)
+    t.check("whole", answer.status == 200 and b"a" * 1_600_000 in answer.body and answer.body.endswith(b"[DONE]\n\n"),
+            (answer.status, len(answer.body), answer.body[-100:]))
+
+
+def test_every_connection_field_counts(t):
+    replica = t.replica()
+    gateway = t.gateway([replica])
+    fields = ["connection: keep-alive", "connection: X-Foo", "x-foo: 1", "x-bar: 2"]
+    head = "".join(f + "\r\n" for f in fields).encode()
+    body = json.dumps({"model": "tiny", "messages": []}).encode()
+    with http.Connection(gateway.port) as c:
+        c.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n" + head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        assert c.answer().status == 200
+    t.check("named fields stay here", replica.requests[-1].field("x-foo") is None)
+    t.check("others go on", replica.requests[-1].field("x-bar") == "2")
+
+
+def test_replicas_see_the_origin_form(t):
+    replica = t.replica()
+    gateway = t.gateway([replica])
+    for target, want in (("http://here/any?x=1", "/any?x=1"), ("http://here", "/"), ("http://here?x", "/?x"), ("/any?", "/any?")):
+        with http.Connection(gateway.port) as c:
+            c.send(f"GET {target} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
+            c.answer("GET")
+        t.check(target, replica.requests[-1].path == want, replica.requests[-1].path)
