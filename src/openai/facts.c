@@ -229,7 +229,10 @@ struct openai_scan *openai_scan_new(enum openai_api api)
 		free(texts);
 		return NULL;
 	}
-	*s = (struct openai_scan){ .api = api, .texts = texts, .blocks.cut = &texts->cut };
+	memset(s, 0, offsetof(struct openai_scan, texts));
+	s->api = api;
+	s->texts = texts;
+	s->blocks.cut = &texts->cut;
 	s->facts.n = s->facts.prompts = 1;
 	scan_init(&s->json, on_event, s);
 	for (int i = 0; i < HELD_COUNT; i++)

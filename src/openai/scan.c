@@ -581,13 +581,27 @@ static const char *in_number(struct scan *s, const char *p, const char *end)
 	return go(s, p == end ? token_add(s, SCAN_NUMBER_PART, seen) : number_end(s, p, seen), p);
 }
 
-static const char *begin_number(struct scan *s, const char *p, const char *end)
+static const char *number_slow(struct scan *s, const char *p, const char *end)
 {
 	s->number = *p >= '1' && *p <= '9' ? N_INT : N_NONE;
 	if (number_next[N_NONE][number_class[(unsigned char)*p]] == N_NONE)
 		return go(s, bad(s, p, "a value is wanted here"), p);
 	s->state = ST_NUMBER;
 	return in_number(s, p, end);
+}
+
+/* Most numbers are a few digits that lie whole in the piece. */
+static inline const char *begin_number(struct scan *s, const char *p, const char *end)
+{
+	const char *to = p;
+	while (to < end && *to >= '0' && *to <= '9')
+		to++;
+	bool whole = to < end && number_class[(unsigned char)*to] == C_OTHER;
+	if (!whole || *p == '0' || to == p || to - p > SCAN_TOKEN_BYTES)
+		return number_slow(s, p, end);
+	mark_behind(s, to);
+	value_done(s);
+	return go(s, emit(s, SCAN_NUMBER, span_of(p, (size_t)(to - p))), to);
 }
 
 /* ---- literals ---- */
@@ -757,7 +771,7 @@ static inline bool in_token(const struct scan *s)
 
 void scan_init(struct scan *s, scan_sink *sink, void *arg)
 {
-	memset(s, 0, sizeof *s);
+	memset(s, 0, offsetof(struct scan, carry));
 	s->sink = sink;
 	s->arg = arg;
 	s->state = ST_VALUE;

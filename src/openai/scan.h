@@ -54,8 +54,9 @@ struct scan {
 	uint8_t word_left; /* bytes of `word` still to come */
 	uint8_t carried;
 	uint8_t token_len;
-	bool in_key;		     /* the string in progress is a key */
-	bool want_text;		     /* set by the sink on SCAN_STRING to get its TEXT */
+	bool in_key;	/* the string in progress is a key */
+	bool want_text; /* set by the sink on SCAN_STRING to get its TEXT */
+	/* Not cleared: */
 	char carry[SCAN_UNIT_BYTES]; /* begin of an escape or a UTF-8 sequence that a split has cut */
 	char token[SCAN_TOKEN_BYTES];
 };

@@ -78,9 +78,9 @@ static inline enum node node_of(const struct answer_doc *d)
 static const struct answer_row *row_find(enum node node, struct span key)
 {
 	const struct answer_row *r = nodes[node].rows;
-	/* The lengths first: they tell most names apart, and comparing them costs no call. */
+	/* Length and first byte tell most names apart, and comparing them costs no call. */
 	for (size_t n = nodes[node].n; n; n--, r++)
-		if (r->key.n == key.n && span_eq(r->key, key))
+		if (r->key.n == key.n && r->key.p[0] == key.p[0] && span_eq(r->key, key))
 			return r;
 	return NULL;
 }
@@ -255,7 +255,7 @@ static int on_event(void *arg, enum scan_event ev, struct span text)
 
 void answer_doc_begin(struct answer_doc *d, struct openai_usage *usage)
 {
-	memset(d, 0, sizeof *d);
+	memset(d, 0, offsetof(struct answer_doc, json));
 	d->usage = usage;
 	scan_init(&d->json, on_event, d);
 }

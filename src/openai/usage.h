@@ -15,12 +15,10 @@ struct answer_row;
 
 /* Owner: one answer. No memory of its own. */
 struct answer_doc {
-	struct scan json;
-	struct openai_usage *usage; /* what is found goes here; fields that are absent stay as they are */
-	uint8_t nodes[ANSWER_NODES];
+	struct openai_usage *usage;   /* what is found goes here; fields that are absent stay as they are */
 	const struct answer_row *row; /* of the member in progress; NULL: not wanted */
-	uint8_t have;		      /* which of `numbers` the usage object in progress has had */
-	uint32_t numbers[5];
+	uint8_t nodes[ANSWER_NODES];
+	uint8_t have;	   /* which of `numbers` the usage object in progress has had */
 	bool error;	   /* an error object at the top */
 	bool no_choices;   /* there is a list of choices and it is empty */
 	bool usage_member; /* `usage` at the top, null included, at … */
@@ -28,6 +26,9 @@ struct answer_doc {
 	size_t usage_at;     /* … this offset (of its key's quote) */
 	size_t usage_behind; /* behind its value */
 	uint8_t type_n;
+	/* Not cleared: */
+	struct scan json;
+	uint32_t numbers[5];
 	char type[ANSWER_TYPE_MAX]; /* `type` at the top, cut when longer */
 };
 
