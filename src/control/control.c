@@ -338,7 +338,9 @@ struct control *control_new(const struct control_options *o)
 		return NULL;
 	}
 	pools_init(&c->pools, c->names, o->sink, o->probe);
-	c->body_memory_bytes = memory_limit_bytes("/proc", "/sys") / 4;
+	c->body_memory_bytes = o->flags->body_memory_bytes;
+	if (c->body_memory_bytes == 0)
+		c->body_memory_bytes = memory_limit_bytes("/proc", "/sys") / 4;
 	tm_set(tm_plain(TM_BODY_MEMORY_LIMIT), (double)c->body_memory_bytes);
 	c->reload.deliver = on_reload;
 	atomic_init(&c->reload_posted, false);

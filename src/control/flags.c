@@ -109,6 +109,11 @@ static int set_drain_delay(struct serve_flags *f, struct span v, struct err *e)
 	return config_duration_parse(v, &f->drain_delay_ns, e);
 }
 
+static int set_body_memory(struct serve_flags *f, struct span v, struct err *e)
+{
+	return config_size_parse(v, &f->body_memory_bytes, e);
+}
+
 static int set_help(struct serve_flags *f, struct span v, struct err *e)
 {
 	(void)v;
@@ -149,6 +154,8 @@ static const struct flag_row rows[] = {
 	  "after SIGTERM: go on accepting for so long, no longer ready, then drain [0s]" },
 	{ "generations", 0, "N", set_generations,
 	  "a hand-over is refused while so many processes of the chain are alive [32]" },
+	{ "body-memory", 0, "SIZE", set_body_memory,
+	  "what request bodies may hold together; above it new requests get 503 [a quarter of the memory limit]" },
 	{ "reference", 0, NULL, set_reference, "the same as docs/reference/flags.md" },
 	{ "help", 'h', NULL, set_help, "this text" },
 };

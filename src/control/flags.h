@@ -21,11 +21,12 @@ struct serve_flags {
 	uint32_t workers;     /* [cores] */
 	enum log_format log_format;
 	enum log_level log_level;
-	const char *log_file;	 /* NULL: standard error */
-	const char *pid_file;	 /* NULL: none */
-	uint64_t drain_delay_ns; /* [0] still accepting after SIGTERM, not ready any more */
-	uint32_t generations;	 /* [32] processes of one chain of hand-overs alive at a time */
-	struct config_base base; /* options given as flags, over the defaults */
+	const char *log_file;	    /* NULL: standard error */
+	const char *pid_file;	    /* NULL: none */
+	uint64_t drain_delay_ns;    /* [0] still accepting after SIGTERM, not ready any more */
+	uint64_t body_memory_bytes; /* [0: a quarter of the memory limit] */
+	uint32_t generations;	    /* [32] processes of one chain of hand-overs alive at a time */
+	struct config_base base;    /* options given as flags, over the defaults */
 	bool help, reference;
 };
 

@@ -160,3 +160,24 @@ def test_rubbish_at_every_port(t):
                 pass
     assert gateway.running()
     assert t.chat(gateway).status == 200
+
+
+def test_body_memory_is_bounded_for_all_together(t):
+    """Bodies that do not fit together get 503 and a time to come again; what is small goes on, and so does all when they are gone."""
+    gateway = t.gateway([t.replica()], "--body-memory", "256Ki", workers=1)
+    held = []
+    for _ in range(4):
+        c = http.Connection(gateway.port)
+        c.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n" + b'{"model":"tiny","user":"' + b"a" * 80000)
+        held.append(c)
+    time.sleep(0.3)
+    refused = [c for c in held if select.select([c.socket], [], [], 0)[0]]
+    t.check("two fit", len(refused) == 2, len(refused))
+    for c in refused:
+        answer = c.answer()
+        t.check("503", answer.status == 503 and answer.error_code() == "body_memory_exhausted", answer.raw)
+        t.check("when", "retry-after" in answer.fields, answer.fields)
+    t.check("a small one", t.chat(gateway).status == 200)
+    for c in held:
+        c.close()
+    t.check("nothing is held afterwards", eventually(lambda: gateway.metric("penstock_body_memory_bytes") == 0, 3))
