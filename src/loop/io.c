@@ -63,23 +63,28 @@ static void on_connect_event(struct io *io, int status)
 static void on_poll(uv_poll_t *h, int status, int events)
 {
 	struct io *io = h->data;
-	if (status < 0)
+	bool error = status < 0;
+	if (error)
 		io->armed = 0; /* libuv has stopped the handle (EPOLLERR) */
 	if (io->connecting) {
 		on_connect_event(io, status);
 		return;
 	}
-	if (status < 0)
-		events = io->reading ? UV_READABLE : UV_DISCONNECT;
+	if (error)
+		events = (io->writing ? UV_WRITABLE : 0) | (io->reading ? UV_READABLE : UV_DISCONNECT);
 	if ((events & UV_WRITABLE) && io->writing) {
 		io->writing = false;
-		update_interest(io);
+		if (!error)
+			update_interest(io);
 		io->ops->on_writable(io->owner);
 	}
 	if (!io->closed && (events & UV_READABLE) && io->reading)
 		io->ops->on_readable(io->owner);
 	if (!io->closed && (events & UV_DISCONNECT) && !io->reading)
 		io->ops->on_hangup(io->owner);
+	if (!io->closed && error)
+		update_interest(
+			io); /* bytes may have stood before the error: what is left is heard of in the next turn */
 }
 
 static struct io *attach(struct loop *l, int fd, const struct io_ops *ops, void *owner)

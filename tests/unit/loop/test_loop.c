@@ -126,6 +126,81 @@ static void a_peer_that_leaves_is_heard_behind_unread_bytes(void **state)
 	loop_free(side.loop);
 }
 
+/* ---- a reset behind unread bytes ---- */
+
+static struct timer enough;
+
+static void end_it(struct timer *t, uint64_t now)
+{
+	(void)t, (void)now;
+	loop_stop(side.loop);
+}
+
+static unsigned taken_bytes;
+static bool saw_error;
+
+static void read_a_little(void *owner)
+{
+	(void)owner;
+	char text[4];
+	ptrdiff_t n = io_read(side.accepted, text, sizeof text);
+	if (n > 0) {
+		taken_bytes += (unsigned)n;
+		return;
+	}
+	if (n == -PS_EAGAIN)
+		return;
+	saw_error = n < 0;
+	io_close(side.accepted, false);
+	listener_close(side.listener);
+	loop_stop(side.loop);
+}
+static const struct io_ops slow_reader = { connected, read_a_little, nothing, nothing };
+
+static void accept_slowly(void *owner, int fd, const struct address *peer)
+{
+	(void)owner, (void)peer;
+	usleep(20000); /* the reset is there before the first look */
+	side.accepted = io_open(side.loop, fd, &slow_reader, NULL);
+}
+static const struct listener_ops listening_slowly = { accept_slowly };
+
+static void *write_and_reset(void *arg)
+{
+	const struct address *to = arg;
+	struct linger now = { .l_onoff = 1 };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to->sa, to->len), 0);
+	assert_int_equal(send(fd, "unread bytes", 12, 0), 12);
+	usleep(5000);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(fd);
+	return NULL;
+}
+
+static void a_reset_behind_unread_bytes_is_always_heard_of(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		struct address a;
+		pthread_t t;
+		side = (struct side){ .loop = loop_new("loop", 0) };
+		taken_bytes = 0;
+		saw_error = false;
+		assert_int_equal(address_parse(&a, SPAN("127.0.0.1:0"), NULL), 0);
+		side.listener = listener_open(side.loop, &a, -1, &listening_slowly, NULL, NULL);
+		struct address to = *listener_address(side.listener);
+		assert_int_equal(pthread_create(&t, NULL, write_and_reset, &to), 0);
+		timer_init(&enough, end_it);
+		timer_set(side.loop, &enough, loop_now(side.loop) + 2 * NS_PER_S);
+		loop_run(side.loop);
+		timer_clear(&enough);
+		pthread_join(t, NULL);
+		assert_true(saw_error);
+		loop_free(side.loop);
+	}
+}
+
 static void a_refused_connection_is_told_later_not_at_once(void **state)
 {
 	(void)state;
@@ -142,7 +217,6 @@ static void a_refused_connection_is_told_later_not_at_once(void **state)
 
 static unsigned taken;
 static int taken_fd[64];
-static struct timer enough;
 
 static void take(void *owner, int fd, const struct address *peer)
 {
@@ -151,11 +225,6 @@ static void take(void *owner, int fd, const struct address *peer)
 	descriptors_add(1);
 }
 static const struct listener_ops taking = { take };
-static void end_it(struct timer *t, uint64_t now)
-{
-	(void)t, (void)now;
-	loop_stop(side.loop);
-}
 
 static void accepting_rests_when_descriptors_run_short(void **state)
 {
@@ -189,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mail_of_each_sender_arrives_once_and_in_order),
 		cmocka_unit_test(a_peer_that_leaves_is_heard_behind_unread_bytes),
+		cmocka_unit_test(a_reset_behind_unread_bytes_is_always_heard_of),
 		cmocka_unit_test(a_refused_connection_is_told_later_not_at_once),
 		cmocka_unit_test(accepting_rests_when_descriptors_run_short),
 	};
