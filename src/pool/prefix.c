@@ -4,77 +4,53 @@
  * A block hash is chained: it stands for the whole prompt up to it. The index is a set of (block, replica) pairs, seen
  * from two sides:
  *
- *   shards[hash]: cells, open addressing       lru[slot]: nodes, an LRU list of its blocks
- *   ┌──────────┬────────────┬─────────────┐    ┌──────────┬──────────────────────┐
- *   │ hash  8  │ slot[4]  8 │ node[4]  16 │───▶│ hash  8  │ prev, next, stamp  8 │   as many as its own cache has
- *   └──────────┴────────────┴─────────────┘    └──────────┴──────────────────────┘
- *        more than four replicas: `wide` points to a list and a bit set instead
+ *   shards[hash].tables[hash]: buckets of 4      lru[slot]: nodes, an LRU list of its blocks
+ *   ┌─────────────┬────────────────────────┐     ┌──────────┬──────────────────────┐
+ *   │ hash[4]  32 │ 4 × slot[4], node[4] 96│────▶│ hash  8  │ prev, next, stamp  8 │   as many as its own cache has
+ *   └─────────────┴────────────────────────┘     └──────────┴──────────────────────┘
+ *        more than four replicas: `wide` points to a set and a list instead
  *
- * 32 bytes a cell at a load between 3/8 and 3/4, 16 a node: 59 to 101 bytes for a block held by one replica, 24 to 32
- * for each further one.
+ * A cell has 32 bytes, at a load between 3/8 and 3/4, a node 16: 59 to 101 bytes for a block held by one replica, 20 to
+ * 28 for each further one. The cells are in prefix_cells.c.
  *
  * A chain is touched from its last block to its first. So of two blocks of a chain the earlier is always the more
  * recently used, an LRU evicts tails before heads (as engines do), and what a replica holds of a chain is a prefix of
  * it. That is what lets a look-up search for the ends by bisection, on sets of replicas: some 10 cells for 512 blocks
  * instead of 512.
  *
+ * Blocks are added and evicted in slices. What costs is memory that is not in the cache, and locks; so a slice first
+ * asks for all its cells, then is sorted by shard and takes each shard once (at most 16 locks for 256 blocks), and
+ * counts once. The shard is chosen by the block's hash and not by the chain's first block, though a slice would then
+ * need one lock only: where all chats of a deployment share a system prompt that would be the same lock for everybody,
+ * over one table that grows by copying all of it.
+ *
  * Recency is kept to a sixteenth of a replica's cache: a chain whose last block was touched within so many insertions
- * is left where it is, so that prompts that come again and again cost one look-up each.
+ * is left where it is, so that prompts that come again and again cost one look-up each, and one shard's lock.
  *
  * Locks: a stripe of `lru` for writers, then one shard at a time. Readers take shards only. */
 #include <stdlib.h>
 
+#include "pool/prefix_cells.h"
 #include "pool/private.h"
 
 enum {
-	SHARDS = 256,
+	SHARD_BITS = 4, /* the top bits of a hash: few, so that a slice has several blocks for each lock */
+	SHARDS = 1 << SHARD_BITS,
+	TABLE_BITS = 6, /* the next bits: many, so that a table that doubles (half a megabyte at most) is soon done */
+	TABLES = 1 << TABLE_BITS,
 	STRIPES = 64,
-	CELLS_FIRST = 16,
 	NODES_FIRST = 256,
-	WIDE_FIRST = 8,
-	NARROW = 4,
-	AHEAD = 6,		/* blocks whose cells are prefetched (tried: 4 to 8 are alike) */
-	SLICE = 256,		/* blocks added or dropped in one hold of a stripe */
-	FRESH_SHARE = 16,	/* a chain touched within capacity / FRESH_SHARE insertions is not moved */
-	CELL_WIDE = UINT16_MAX, /* in slot[0]: the holders are in a list */
-	INDEX_BITS = 21,	/* of a node: PREFIX_REPLICA_BLOCKS_MAX and one */
+	SLICE = 256,	  /* blocks added, evicted or dropped at a time; a hold of a stripe has one or two */
+	FRESH_SHARE = 16, /* a chain touched within capacity / FRESH_SHARE insertions is not moved */
+	INDEX_BITS = 21,  /* of a node: PREFIX_REPLICA_BLOCKS_MAX and one */
 	INDEX_MASK = (1 << INDEX_BITS) - 1,
 	STAMP_MASK = (1 << (64 - 2 * INDEX_BITS)) - 1,
 };
 
-/* One block and who holds it. slot values are one higher than the slot, so that zero is empty. */
-struct cell {
-	uint64_t hash; /* 0: free */
-	uint16_t slot[NARROW];
-	union {
-		uint32_t node[NARROW];
-		struct wide *wide;
-	};
-};
-_Static_assert(sizeof(struct cell) == 32, "two cells to a cache line");
-
-struct holder {
-	uint32_t slot, node;
-};
-
-/* The set is as large as the highest slot in it needs; the list carries the nodes. One allocation. */
-struct wide {
-	uint32_t count, cap;
-	uint32_t words;
-	struct holder *holders; /* behind the set */
-	uint64_t set[];
-};
-
-/* A part of the cells, chosen by hash. `lock` guards the rest; it is the last lock taken. */
+/* A part of the cells, chosen by hash. `lock` guards the tables and what hangs on them; it is the last lock taken. */
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
-	struct cell *cells;
-	uint32_t mask; /* cells - 1; 0 while there are none */
-	uint32_t used;
-	/* Copies of cells and mask for prefetch(), which reads them without the lock and dereferences nothing: relaxed
-	 * is enough. */
-	_Atomic(struct cell *) hint;
-	_Atomic uint32_t hint_mask;
+	struct table tables[TABLES];
 };
 
 struct node {
@@ -102,6 +78,21 @@ struct stripe {
 	_Alignas(64) pthread_mutex_t lock;
 };
 
+/* A block on its way in or out, of one replica. */
+struct entry {
+	uint64_t hash;
+	uint32_t node; /* in: to be used if it is new */
+	uint32_t held; /* in: the node it has already, 0 when it was new, NOT_ADDED without memory */
+};
+enum { NOT_ADDED = UINT32_MAX };
+
+/* In the order of touching. */
+struct slice {
+	uint32_t slot;
+	uint32_t n;
+	struct entry entry[SLICE];
+};
+
 struct prefix_index {
 	struct shard shards[SHARDS];
 	struct stripe stripes[STRIPES];
@@ -119,256 +110,82 @@ static void account(struct prefix_index *x, int64_t bytes)
 	atomic_fetch_add_explicit(&x->bytes, (uint64_t)bytes, memory_order_relaxed);
 }
 
-/* ---- cells: everything here is under the shard's lock ---- */
+/* The hash as the index knows it. Zero marks a free cell. */
+static uint64_t key_of(const struct prefix_index *x, uint64_t hash)
+{
+	uint64_t key = hash_mix(x->secret, hash);
+	return key ? key : 1;
+}
 
 static struct shard *shard_of(struct prefix_index *x, uint64_t hash)
 {
-	return &x->shards[hash >> 56];
+	return &x->shards[hash >> (64 - SHARD_BITS)];
 }
 
-/* The cell of a hash, or the free one where it would go. The shard has cells. */
-static struct cell *cell_at(const struct shard *s, uint64_t hash)
+static struct table *table_of(struct prefix_index *x, uint64_t hash)
 {
-	uint32_t i = (uint32_t)hash & s->mask;
-	while (s->cells[i].hash && s->cells[i].hash != hash)
-		i = (i + 1) & s->mask;
-	return &s->cells[i];
+	return &shard_of(x, hash)->tables[hash >> (64 - SHARD_BITS - TABLE_BITS) & (TABLES - 1)];
 }
 
-static struct cell *cell_find(const struct shard *s, uint64_t hash)
+/* Without any lock. */
+static void prefetch(struct prefix_index *x, uint64_t hash)
 {
-	struct cell *c = s->mask ? cell_at(s, hash) : NULL;
-	return c && c->hash ? c : NULL;
+	cells_prefetch(table_of(x, hash), hash);
 }
 
-static int shard_grow(struct prefix_index *x, struct shard *s)
+/* ---- slices of pairs ---- */
+
+static void pair_add(struct prefix_index *x, uint32_t slot, struct entry *e)
 {
-	uint32_t old = s->mask ? s->mask + 1 : 0, size = old ? old * 2 : CELLS_FIRST;
-	struct shard bigger = { .mask = size - 1 };
-	bigger.cells = calloc(size, sizeof *bigger.cells);
-	if (!bigger.cells)
-		return -PS_ENOMEM;
-	for (uint32_t i = 0; i < old; i++)
-		if (s->cells[i].hash)
-			*cell_at(&bigger, s->cells[i].hash) = s->cells[i];
-	account(x, (int64_t)(size - old) * (int64_t)sizeof *s->cells);
-	free(s->cells);
-	s->cells = bigger.cells;
-	s->mask = bigger.mask;
-	atomic_store_explicit(&s->hint, s->cells, memory_order_relaxed);
-	atomic_store_explicit(&s->hint_mask, s->mask, memory_order_relaxed);
-	return 0;
+	struct table *t = table_of(x, e->hash);
+	struct cell *c = cells_make(&x->bytes, t, e->hash);
+	e->held = c ? cell_node(c, slot) : NOT_ADDED;
+	if (c && e->held == 0 && cell_add(&x->bytes, c, slot, e->node) < 0)
+		e->held = NOT_ADDED;
 }
 
-/* Backward-shift deletion (Knuth 6.4, algorithm R): no tombstones. */
-static void cell_remove(struct shard *s, struct cell *c)
+static void pair_remove(struct prefix_index *x, uint32_t slot, struct entry *e)
 {
-	uint32_t hole = (uint32_t)(c - s->cells);
-	for (uint32_t i = (hole + 1) & s->mask; s->cells[i].hash; i = (i + 1) & s->mask) {
-		uint32_t home = (uint32_t)s->cells[i].hash & s->mask;
-		if (((i - home) & s->mask) >= ((i - hole) & s->mask)) {
-			s->cells[hole] = s->cells[i];
-			hole = i;
-		}
-	}
-	s->cells[hole] = (struct cell){ 0 };
-	s->used--;
-}
-
-static bool is_wide(const struct cell *c)
-{
-	return c->slot[0] == CELL_WIDE;
-}
-
-static uint32_t holder_count(const struct cell *c)
-{
-	if (is_wide(c))
-		return c->wide->count;
-	uint32_t n = 0;
-	while (n < NARROW && c->slot[n])
-		n++;
-	return n;
-}
-
-static uint32_t holder_slot(const struct cell *c, uint32_t at)
-{
-	return is_wide(c) ? c->wide->holders[at].slot : c->slot[at] - 1U;
-}
-
-static bool wide_has(const struct wide *w, uint32_t slot)
-{
-	return slot / 64 < w->words && (w->set[slot / 64] >> (slot % 64) & 1);
-}
-
-/* The place of a replica among the holders, or their number. */
-static uint32_t holder_at(const struct cell *c, uint32_t slot)
-{
-	uint32_t n = holder_count(c), at = 0;
-	if (is_wide(c) && !wide_has(c->wide, slot))
-		return n;
-	while (at < n && holder_slot(c, at) != slot)
-		at++;
-	return at;
-}
-
-static uint32_t holder_node(const struct cell *c, uint32_t at)
-{
-	return is_wide(c) ? c->wide->holders[at].node : c->node[at];
-}
-
-static size_t wide_bytes(uint32_t words, uint32_t cap)
-{
-	return sizeof(struct wide) + words * sizeof(uint64_t) + cap * sizeof(struct holder);
-}
-
-static void wide_add(struct wide *w, uint32_t slot, uint32_t node)
-{
-	w->holders[w->count++] = (struct holder){ slot, node };
-	w->set[slot / 64] |= UINT64_C(1) << (slot % 64);
-}
-
-/* A larger list with the same holders. */
-static struct wide *wide_new(struct prefix_index *x, const struct cell *c, uint32_t words, uint32_t cap)
-{
-	struct wide *w = calloc(1, wide_bytes(words, cap));
-	if (!w)
-		return NULL;
-	w->cap = cap;
-	w->words = words;
-	w->holders = (struct holder *)(void *)&w->set[words];
-	for (uint32_t i = 0, n = holder_count(c); i < n; i++)
-		wide_add(w, holder_slot(c, i), holder_node(c, i));
-	account(x, (int64_t)wide_bytes(words, cap));
-	return w;
-}
-
-static void wide_free(struct prefix_index *x, struct wide *w)
-{
-	account(x, -(int64_t)wide_bytes(w->words, w->cap));
-	free(w);
-}
-
-/* Makes room for one more holder in a list, which is made when there is none. */
-static int widen(struct prefix_index *x, struct cell *c, uint32_t slot)
-{
-	uint32_t words = slot / 64 + 1, cap = WIDE_FIRST;
-	for (int i = 0; i < NARROW && !is_wide(c); i++)
-		words = c->slot[i] / 64U + 1 > words ? c->slot[i] / 64U + 1 : words;
-	if (is_wide(c)) {
-		if (c->wide->count < c->wide->cap && words <= c->wide->words)
-			return 0;
-		words = c->wide->words > words ? c->wide->words : words;
-		cap = c->wide->count < c->wide->cap ? c->wide->cap : c->wide->cap * 2;
-	}
-	struct wide *w = wide_new(x, c, words, cap);
-	if (!w)
-		return -PS_ENOMEM;
-	if (is_wide(c))
-		wide_free(x, c->wide);
-	c->slot[0] = CELL_WIDE;
-	c->wide = w;
-	return 0;
-}
-
-/* Adds a holder that is not there yet. */
-static int holder_add(struct prefix_index *x, struct cell *c, uint32_t slot, uint32_t node)
-{
-	uint32_t n = holder_count(c);
-	if (!is_wide(c) && n < NARROW) {
-		c->slot[n] = (uint16_t)(slot + 1);
-		c->node[n] = node;
-		return 0;
-	}
-	int r = widen(x, c, slot);
-	if (r == 0)
-		wide_add(c->wide, slot, node);
-	return r;
-}
-
-/* The last holder takes the place of the one that leaves. */
-static void holder_remove(struct cell *c, uint32_t at)
-{
-	uint32_t last = holder_count(c) - 1;
-	if (is_wide(c)) {
-		struct wide *w = c->wide;
-		w->set[w->holders[at].slot / 64] &= ~(UINT64_C(1) << (w->holders[at].slot % 64));
-		w->holders[at] = w->holders[last];
-		w->count--;
+	struct table *t = table_of(x, e->hash);
+	struct cell *c = cells_find(t, e->hash);
+	if (!c)
 		return;
-	}
-	c->slot[at] = c->slot[last];
-	c->node[at] = c->node[last];
-	c->slot[last] = 0;
+	cell_drop(c, slot);
+	if (!cell_is_held(c))
+		cells_remove(&x->bytes, t, c);
 }
 
-static void pair_remove(struct prefix_index *x, uint64_t hash, uint32_t slot)
+/* Does the same with each entry, shard by shard; entries of one shard in their order, so that a block that comes twice
+ * is found the second time. (Counting sort.) */
+static void slice_apply(struct prefix_index *x, struct slice *s,
+			void (*apply)(struct prefix_index *x, uint32_t slot, struct entry *e))
 {
-	struct shard *s = shard_of(x, hash);
-	(void)pthread_mutex_lock(&s->lock);
-	struct cell *c = cell_find(s, hash);
-	uint32_t at = c ? holder_at(c, slot) : 0;
-	if (c && at < holder_count(c))
-		holder_remove(c, at);
-	if (c && holder_count(c) == 0) {
-		if (is_wide(c))
-			wide_free(x, c->wide);
-		cell_remove(s, c);
+	uint16_t order[SLICE], end[SHARDS] = { 0 };
+	for (uint32_t i = 0; i < s->n; i++)
+		end[shard_of(x, s->entry[i].hash) - x->shards]++;
+	for (uint32_t i = 1; i < SHARDS; i++)
+		end[i] = (uint16_t)(end[i] + end[i - 1]);
+	for (uint32_t i = s->n; i-- > 0;)
+		order[--end[shard_of(x, s->entry[i].hash) - x->shards]] = (uint16_t)i;
+	for (uint32_t i = 0; i < s->n;) {
+		struct shard *shard = shard_of(x, s->entry[order[i]].hash);
+		(void)pthread_mutex_lock(&shard->lock);
+		do
+			apply(x, s->slot, &s->entry[order[i++]]);
+		while (i < s->n && shard_of(x, s->entry[order[i]].hash) == shard);
+		(void)pthread_mutex_unlock(&shard->lock);
 	}
-	(void)pthread_mutex_unlock(&s->lock);
 }
 
 /* The block's node in the replica's LRU, or 0. */
-static uint32_t node_in(const struct shard *s, uint64_t hash, uint32_t slot)
-{
-	const struct cell *c = cell_find(s, hash);
-	uint32_t at = c ? holder_at(c, slot) : 0;
-	return c && at < holder_count(c) ? holder_node(c, at) : 0;
-}
-
 static uint32_t pair_node(struct prefix_index *x, uint64_t hash, uint32_t slot)
 {
 	struct shard *s = shard_of(x, hash);
 	(void)pthread_mutex_lock(&s->lock);
-	uint32_t node = node_in(s, hash, slot);
+	const struct cell *c = cells_find(table_of(x, hash), hash);
+	uint32_t node = c ? cell_node(c, slot) : 0;
 	(void)pthread_mutex_unlock(&s->lock);
 	return node;
-}
-
-static int pair_add(struct prefix_index *x, struct shard *s, uint64_t hash, uint32_t slot, uint32_t node)
-{
-	if ((uint64_t)(s->used + 1) * 4 > ((uint64_t)s->mask + 1) * 3 || s->mask == 0) {
-		int r = shard_grow(x, s);
-		if (r < 0)
-			return r;
-	}
-	struct cell *c = cell_at(s, hash);
-	if (c->hash == 0) {
-		c->hash = hash;
-		s->used++;
-	}
-	return holder_add(x, c, slot, node);
-}
-
-/* The block's node; `spare` when it was not there and is now, under that node; 0 without memory. */
-static uint32_t pair_touch(struct prefix_index *x, uint64_t hash, uint32_t slot, uint32_t spare)
-{
-	struct shard *s = shard_of(x, hash);
-	(void)pthread_mutex_lock(&s->lock);
-	uint32_t node = node_in(s, hash, slot);
-	if (!node && spare && pair_add(x, s, hash, slot, spare) == 0)
-		node = spare;
-	(void)pthread_mutex_unlock(&s->lock);
-	return node;
-}
-
-/* The cell will be wanted soon. Reads the table's place without the lock: an old one costs a useless prefetch, no more.
- */
-static void prefetch(struct prefix_index *x, uint64_t hash)
-{
-	const struct shard *s = shard_of(x, hash);
-	const struct cell *cells = atomic_load_explicit(&s->hint, memory_order_relaxed);
-	uint32_t mask = atomic_load_explicit(&s->hint_mask, memory_order_relaxed);
-	__builtin_prefetch((const void *)((uintptr_t)cells + ((uint32_t)hash & mask) * sizeof(struct cell)));
 }
 
 /* ---- one replica's LRU: everything here is under its stripe ---- */
@@ -406,8 +223,9 @@ static uint32_t lru_capacity(const struct lru *l)
 static int lru_grow(struct prefix_index *x, struct lru *l)
 {
 	uint32_t size = l->allocated ? l->allocated * 2 : NODES_FIRST;
-	if (size > lru_capacity(l) + 2 && lru_capacity(l) + 2 > l->allocated)
-		size = lru_capacity(l) + 2;
+	uint32_t most = lru_capacity(l) + 1 + SLICE;
+	if (size > most && most > l->allocated)
+		size = most;
 	struct node *n = realloc(l->nodes, size * sizeof *n);
 	if (!n)
 		return -PS_ENOMEM;
@@ -438,53 +256,95 @@ static void lru_give_node(struct lru *l, uint32_t i)
 	l->free = i;
 }
 
-static void evict(struct prefix_index *x, struct lru *l, uint32_t slot)
-{
-	uint32_t i = l->last;
-	pair_remove(x, l->nodes[i].hash, slot);
-	lru_unlink(l, i);
-	lru_give_node(l, i);
-	l->count--;
-	atomic_fetch_sub_explicit(&x->blocks, 1, memory_order_relaxed);
-	if (l->last)
-		prefetch(x, l->nodes[l->last].hash); /* it will be the next */
-}
-
-static bool is_over(const struct prefix_index *x, const struct lru *l)
-{
-	return l->count > lru_capacity(l) ||
-	       (l->count && atomic_load_explicit(&x->blocks, memory_order_relaxed) > PREFIX_POOL_BLOCKS_MAX);
-}
-
-static void insert(struct prefix_index *x, struct lru *l, uint32_t slot, uint32_t i, uint64_t hash)
-{
-	l->nodes[i].hash = hash;
-	l->inserted++;
-	lru_push_front(l, i);
-	l->count++;
-	atomic_fetch_add_explicit(&x->blocks, 1, memory_order_relaxed);
-	if (is_over(x, l))
-		evict(x, l, slot);
-}
-
-/* The block becomes the most recent one of the replica. False without memory. */
-static bool touch(struct prefix_index *x, uint32_t slot, uint64_t hash)
+/* Evicts the n last blocks. */
+static void evict(struct prefix_index *x, uint32_t slot, uint32_t n)
 {
 	struct lru *l = &x->lru[slot];
-	if (is_over(x, l))
-		evict(x, l, slot); /* a capacity that shrank is reached over time */
-	uint32_t spare = lru_take_node(x, l), i = pair_touch(x, hash, slot, spare);
-	if (i && i == spare) {
-		insert(x, l, slot, i, hash);
-		return true;
+	struct slice s;
+	s.slot = slot;
+	for (; n > 0; n -= s.n) {
+		s.n = n < SLICE ? n : SLICE;
+		uint32_t i = l->last;
+		for (uint32_t k = 0; k < s.n; k++) {
+			uint32_t prev = l->nodes[i].prev & INDEX_MASK;
+			s.entry[k].hash = l->nodes[i].hash;
+			prefetch(x, s.entry[k].hash);
+			lru_give_node(l, i);
+			i = prev;
+		}
+		l->last = i;
+		if (i)
+			l->nodes[i].next = 0;
+		else
+			l->first = 0;
+		l->count -= s.n;
+		slice_apply(x, &s, pair_remove);
+		atomic_fetch_sub_explicit(&x->blocks, s.n, memory_order_relaxed);
 	}
-	if (spare)
-		lru_give_node(l, spare);
-	if (i) {
-		lru_unlink(l, i);
-		lru_push_front(l, i);
+}
+
+/* How many blocks of a replica must go after `added` have come. A capacity that shrank is reached over time: two go for
+ * each that came. Where the pool is full it is the one who adds that gives. */
+static uint32_t excess(const struct lru *l, uint32_t added, uint64_t pool_blocks)
+{
+	uint32_t over = l->count > lru_capacity(l) ? l->count - lru_capacity(l) : 0;
+	uint64_t pool_over = pool_blocks > PREFIX_POOL_BLOCKS_MAX ? pool_blocks - PREFIX_POOL_BLOCKS_MAX : 0;
+	over = over < 2 * added ? over : 2 * added;
+	pool_over = pool_over < added ? pool_over : added;
+	return over > pool_over ? over : (uint32_t)pool_over;
+}
+
+/* Entries for the last n blocks of a chain, last first, with a node each: fewer without memory. */
+static void slice_fill(struct prefix_index *x, struct slice *s, const uint64_t *chain, uint32_t n)
+{
+	for (s->n = 0; s->n < n; s->n++) {
+		struct entry *e = &s->entry[s->n];
+		e->hash = key_of(x, chain[n - 1 - s->n]);
+		e->node = lru_take_node(x, &x->lru[s->slot]);
+		if (e->node == 0)
+			return;
+		prefetch(x, e->hash);
 	}
-	return i != 0;
+}
+
+/* Puts a block first that was added to the cells, or was there already. True when it is new. */
+static bool settle(struct lru *l, const struct entry *e)
+{
+	bool is_new = e->held == 0;
+	if (is_new) {
+		l->nodes[e->node].hash = e->hash;
+		l->inserted++;
+		l->count++;
+	} else {
+		lru_give_node(l, e->node);
+		if (e->held == NOT_ADDED)
+			return false;
+		lru_unlink(l, e->held);
+	}
+	lru_push_front(l, is_new ? e->node : e->held);
+	return is_new;
+}
+
+/* n blocks, at most SLICE, become the most recent ones of the replica, the first of them the most recent of all. Then
+ * the oldest go: until that is done it has up to n more than it may have. False without memory. */
+static bool touch(struct prefix_index *x, uint32_t slot, const uint64_t *chain, uint32_t n)
+{
+	struct lru *l = &x->lru[slot];
+	struct slice s;
+	uint32_t added = 0;
+	bool complete = true;
+	s.slot = slot;
+	slice_fill(x, &s, chain, n);
+	slice_apply(x, &s, pair_add);
+	for (uint32_t i = 0; i < s.n; i++) {
+		added += settle(l, &s.entry[i]);
+		complete = complete && s.entry[i].held != NOT_ADDED;
+	}
+	if (added > 0) {
+		uint64_t before = atomic_fetch_add_explicit(&x->blocks, added, memory_order_relaxed);
+		evict(x, slot, excess(l, added, before + added));
+	}
+	return complete && s.n == n;
 }
 
 /* Was the chain that ends in this block touched a short while ago? Then its earlier blocks were too. */
@@ -496,13 +356,6 @@ static bool is_fresh(struct prefix_index *x, uint32_t slot, uint64_t hash)
 }
 
 /* ---- the door ---- */
-
-/* The hash as the index knows it. Zero marks a free cell. */
-static uint64_t key_of(const struct prefix_index *x, uint64_t hash)
-{
-	uint64_t key = hash_mix(x->secret, hash);
-	return key ? key : 1;
-}
 
 static pthread_mutex_t *stripe_of(struct prefix_index *x, uint32_t slot)
 {
@@ -526,10 +379,8 @@ struct prefix_index *prefix_new(void)
 
 static void shard_free(struct shard *s)
 {
-	for (uint32_t i = 0; s->mask && i <= s->mask; i++)
-		if (s->cells[i].hash && is_wide(&s->cells[i]))
-			free(s->cells[i].wide);
-	free(s->cells);
+	for (int i = 0; i < TABLES; i++)
+		cells_free(&s->tables[i]);
 	(void)pthread_mutex_destroy(&s->lock);
 }
 
@@ -561,14 +412,14 @@ void pool_prefix_add(struct pool *p, uint32_t slot, const uint64_t *chain, uint3
 	while (words < slot / 64 + 1 && !atomic_compare_exchange_weak(&x->words, &words, slot / 64 + 1))
 		;
 	(void)pthread_mutex_lock(lock);
-	uint32_t capacity = lru_capacity(&x->lru[slot]);
-	uint32_t i = n < capacity ? n : capacity;
-	if (i > 0 && is_fresh(x, slot, key_of(x, chain[i - 1])))
-		i = 0;
-	for (uint32_t done = 1; i > 0 && touch(x, slot, key_of(x, chain[i - 1])); i--, done++) {
-		if (i > AHEAD)
-			prefetch(x, key_of(x, chain[i - 1 - AHEAD]));
-		if (done % SLICE == 0) {
+	uint32_t capacity = lru_capacity(&x->lru[slot]), left = n < capacity ? n : capacity, slice;
+	if (left > 0 && is_fresh(x, slot, key_of(x, chain[left - 1])))
+		left = 0;
+	for (; left > 0; left -= slice) {
+		slice = left < SLICE ? left : SLICE;
+		if (!touch(x, slot, chain + left - slice, slice))
+			break;
+		if (left > slice) {
 			(void)pthread_mutex_unlock(lock);
 			(void)pthread_mutex_lock(lock);
 		}
@@ -583,8 +434,7 @@ void pool_prefix_drop(struct pool *p, uint32_t slot)
 	bool more = true;
 	while (more) {
 		(void)pthread_mutex_lock(stripe_of(x, slot));
-		for (uint32_t i = 0; i < SLICE && l->count; i++)
-			evict(x, l, slot);
+		evict(x, slot, l->count < SLICE ? l->count : SLICE);
 		more = l->count > 0;
 		if (!more) {
 			account(x, -(int64_t)l->allocated * (int64_t)sizeof *l->nodes);
@@ -621,11 +471,11 @@ static void holders_of(const struct search *s, uint64_t hash, const struct slot_
 	struct shard *shard = shard_of(s->x, hash);
 	memset(ret, 0, s->words * sizeof ret->bits[0]);
 	(void)pthread_mutex_lock(&shard->lock);
-	const struct cell *c = cell_find(shard, hash);
-	if (c && is_wide(c))
+	const struct cell *c = cells_find(table_of(s->x, hash), hash);
+	if (c && cell_is_wide(c))
 		memcpy(ret, c->wide->set,
 		       (c->wide->words < s->words ? c->wide->words : s->words) * sizeof ret->bits[0]);
-	for (int i = 0; c && !is_wide(c) && i < NARROW && c->slot[i]; i++)
+	for (int i = 0; c && !cell_is_wide(c) && i < NARROW && c->slot[i]; i++)
 		ret->bits[(c->slot[i] - 1) / 64] |= UINT64_C(1) << ((c->slot[i] - 1) % 64);
 	(void)pthread_mutex_unlock(&shard->lock);
 	for (uint32_t i = 0; among && i < s->words; i++)

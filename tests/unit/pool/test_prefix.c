@@ -10,7 +10,13 @@
 
 #include "pool/pool.h"
 
-enum { REPLICAS = 12, CHAIN_MAX = 100, STEPS = 30000, MODEL_BLOCKS = 512 };
+enum {
+	REPLICAS = 12,
+	CHAIN_MAX = 600, /* several slices */
+	STEPS = 12000,
+	MODEL_BLOCKS = 4096,
+	SLICE = 256, /* as the index takes them: what goes is decided after each */
+};
 
 /* ---- the model: per replica an array, most recent first ---- */
 
@@ -28,18 +34,20 @@ static uint32_t model_at(const struct model *m, uint64_t h)
 	return i;
 }
 
-static void model_touch(struct model *m, uint64_t h)
+/* True when it is new. */
+static bool model_touch(struct model *m, uint64_t h)
 {
-	m->n -= m->n > m->capacity; /* a capacity that shrank is reached over time */
 	uint32_t at = model_at(m, h);
 	bool is_new = at == m->n;
-	m->n += is_new;
-	m->inserted += is_new;
+	if (is_new) {
+		m->n++;
+		m->inserted++;
+	}
 	memmove(&m->block[1], &m->block[0], at * sizeof m->block[0]);
 	memmove(&m->stamp[1], &m->stamp[0], at * sizeof m->stamp[0]);
 	m->block[0] = h;
 	m->stamp[0] = m->inserted;
-	m->n -= is_new && m->n > m->capacity;
+	return is_new;
 }
 
 static void model_add(struct model *m, const uint64_t *chain, uint32_t n)
@@ -47,8 +55,13 @@ static void model_add(struct model *m, const uint64_t *chain, uint32_t n)
 	uint32_t i = n < m->capacity ? n : m->capacity, last = model_at(m, chain[i - 1]);
 	if (last < m->n && m->inserted - m->stamp[last] < m->capacity / 16)
 		return;
-	for (; i > 0; i--)
-		model_touch(m, chain[i - 1]);
+	while (i > 0) {
+		uint32_t leave = i > SLICE ? i - SLICE : 0, may_go = 0;
+		for (; i > leave; i--)
+			may_go += 2 * model_touch(m, chain[i - 1]);
+		for (; may_go > 0 && m->n > m->capacity; may_go--)
+			m->n--;
+	}
 }
 
 static uint32_t model_leading(const struct model *m, const uint64_t *chain, uint32_t n)
@@ -84,13 +97,19 @@ static void set_capacity(struct pool *p, uint64_t id, uint32_t blocks)
 /* Chains of a tree: the hash of a block is that of its path, so that chains share heads as conversations do. */
 static uint32_t random_chain(struct rng *r, uint64_t *chain)
 {
-	uint32_t n = 1 + (uint32_t)rng_below(r, CHAIN_MAX), fork = (uint32_t)rng_below(r, 40);
+	uint32_t n = 1 + (uint32_t)rng_below(r, rng_below(r, 4) ? 100 : CHAIN_MAX), fork = (uint32_t)rng_below(r, 40);
 	uint64_t h = 7 + rng_below(r, 3);
 	for (uint32_t i = 0; i < n; i++) {
 		h = hash_mix(h, i == fork ? rng_below(r, 4) : 0);
 		chain[i] = h;
 	}
 	return n;
+}
+
+/* Less than a chain, or several. */
+static uint32_t random_capacity(struct rng *r)
+{
+	return 64 + (uint32_t)rng_below(r, rng_below(r, 2) ? 200 : 1500);
 }
 
 static uint32_t hits_of(const struct prefix_hits *h, uint32_t slot)
@@ -112,7 +131,7 @@ static void look_up_equals_the_naive_model(void **state)
 	rng_seed(&r, seed);
 	struct pool *p = pool_with(REPLICAS, ids);
 	for (uint32_t i = 0; i < REPLICAS; i++) {
-		models[i] = (struct model){ .capacity = 64 + (uint32_t)rng_below(&r, 200) };
+		models[i] = (struct model){ .capacity = random_capacity(&r) };
 		set_capacity(p, ids[i], models[i].capacity);
 	}
 	for (int step = 0; step < STEPS; step++) {
@@ -120,10 +139,10 @@ static void look_up_equals_the_naive_model(void **state)
 		if (rng_below(&r, 500) == 0) {
 			pool_prefix_drop(p, slot);
 			models[slot].n = models[slot].inserted = 0;
-			models[slot].capacity = 64 + (uint32_t)rng_below(&r, 200); /* a drop forgets the size too */
+			models[slot].capacity = random_capacity(&r); /* a drop forgets the size too */
 			set_capacity(p, ids[slot], models[slot].capacity);
 		} else if (rng_below(&r, 300) == 0) {
-			models[slot].capacity = 64 + (uint32_t)rng_below(&r, 200);
+			models[slot].capacity = random_capacity(&r);
 			set_capacity(p, ids[slot], models[slot].capacity);
 		} else {
 			pool_prefix_add(p, slot, chain, n);
@@ -180,6 +199,57 @@ static void many_holders_of_one_block_are_all_found(void **state)
 	assert_int_equal(pool_prefix_blocks(p), 0);
 	pool_prefix_find(p, chain, 3, &hits);
 	assert_int_equal(hits.n, 0);
+	pool_free(p);
+}
+
+/* Holders that come in any order and go in another: each keeps its own number of blocks. */
+static void holders_of_a_shared_prompt_come_and_go_in_any_order(void **state)
+{
+	(void)state;
+	enum { MANY = 200, BLOCKS = 3 };
+	static struct prefix_hits hits;
+	static uint64_t ids[MANY];
+	uint64_t chain[BLOCKS] = { 21, 22, 23 };
+	uint32_t want[MANY] = { 0 }, holders = 0;
+	struct rng r;
+	uint64_t seed = rng_entropy();
+	print_message("seed %llu\n", (unsigned long long)seed);
+	rng_seed(&r, seed);
+	struct pool *p = pool_with(MANY, ids);
+	for (int step = 0; step < 3000; step++) {
+		uint32_t slot = (uint32_t)rng_below(&r, MANY), n = 1 + (uint32_t)rng_below(&r, BLOCKS);
+		if (rng_below(&r, 3) == 0) {
+			pool_prefix_drop(p, slot);
+			holders -= want[slot] > 0;
+			want[slot] = 0;
+		} else {
+			pool_prefix_add(p, slot, chain, n);
+			holders += want[slot] == 0;
+			want[slot] = want[slot] > n ? want[slot] : n;
+		}
+		pool_prefix_find(p, chain, BLOCKS, &hits);
+		assert_int_equal(hits.n, holders);
+		assert_int_equal(hits_of(&hits, slot), want[slot]);
+	}
+	pool_free(p);
+}
+
+/* Nothing is lost of it, and it is in the list once: the replica holds as many blocks as there are different ones. */
+static void a_block_that_comes_twice_in_a_chain_is_held_once(void **state)
+{
+	(void)state;
+	enum { BLOCKS = 300, DIFFERENT = 7 };
+	static struct prefix_hits hits;
+	uint64_t id, chain[BLOCKS];
+	struct pool *p = pool_with(1, &id);
+	for (uint32_t i = 0; i < BLOCKS; i++)
+		chain[i] = 31 + i % DIFFERENT;
+	pool_prefix_add(p, 0, chain, BLOCKS);
+	assert_int_equal(pool_prefix_blocks(p), DIFFERENT);
+	pool_prefix_find(p, chain, BLOCKS, &hits);
+	assert_int_equal(hits_of(&hits, 0), BLOCKS);
+	pool_prefix_drop(p, 0);
+	assert_int_equal(pool_prefix_blocks(p), 0);
 	pool_free(p);
 }
 
@@ -247,6 +317,8 @@ int main(void)
 		cmocka_unit_test(look_up_equals_the_naive_model),
 		cmocka_unit_test(an_empty_chain_and_a_chain_nobody_holds_find_nothing),
 		cmocka_unit_test(many_holders_of_one_block_are_all_found),
+		cmocka_unit_test(holders_of_a_shared_prompt_come_and_go_in_any_order),
+		cmocka_unit_test(a_block_that_comes_twice_in_a_chain_is_held_once),
 		cmocka_unit_test(the_default_size_is_the_reference_pickers),
 		cmocka_unit_test(ten_million_blocks_would_fit_a_gibibyte),
 		cmocka_unit_test(a_removed_replicas_blocks_are_gone_before_its_slot_is_used_again),
