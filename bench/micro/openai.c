@@ -1,5 +1,6 @@
-/* What reading costs: the body scan with its block hashes, and the look at answer events. Prints nanoseconds, best of
- * several rounds (the machine is shared; the minimum is the code). Build and run: bench/micro/run openai */
+/* What reading costs: the body scan with its block hashes, the look at answer events and at whole answers. Prints
+ * nanoseconds, best of several rounds (the machine is shared; the minimum is the code). Build and run: bench/micro/run
+ * openai */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,6 +19,23 @@ static void fill(struct buf *b, const char *piece, size_t bytes)
 	size_t n = strlen(piece);
 	for (size_t at = 0; at + n <= bytes; at += n)
 		check(buf_add(b, span_of(piece, n)));
+}
+
+/* What bench/loadgen sends. */
+static void small(struct buf *b)
+{
+	check(buf_add(b,
+		      SPAN("{\"model\":\"tiny\",\"stream\":false,\"max_tokens\":16,\"user\":\"itl=0;batch=1;rb=256\","
+			   "\"messages\":[{\"role\":\"user\",\"content\":\"")));
+	fill(b, "The quick brown fox jumps over the lazy dog and runs. ", 1024);
+	check(buf_add(b, SPAN("\"}]}")));
+}
+
+static void large(struct buf *b)
+{
+	check(buf_add(b, SPAN("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"")));
+	fill(b, "The quick brown fox jumps over the lazy dog and runs. ", BODY_MAX - 1024);
+	check(buf_add(b, SPAN("\"}],\"stream\":true}")));
 }
 
 static void plain(struct buf *b)
@@ -136,6 +154,38 @@ static void bench_answer(const char *name, enum openai_api api, enum openai_usag
 	openai_answer_free(a);
 }
 
+/* Whole answers, made and given up for each. */
+static void bench_whole(void)
+{
+	struct buf b;
+	struct openai_seen seen;
+	uint64_t best = UINT64_MAX;
+	buf_init(&b, BODY_MAX);
+	check(buf_add(
+		&b,
+		SPAN("{\"id\":\"chatcmpl-0\",\"object\":\"chat.completion\",\"created\":1760000000,\"model\":\"tiny\","
+		     "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"")));
+	fill(&b, "The quick brown fox jumps over the lazy dog and runs. ", 270);
+	check(buf_add(&b, SPAN("\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":\"length\"}],\"usage\":{"
+			       "\"prompt_tokens\":"
+			       "287,\"completion_tokens\":64,\"total_tokens\":351}}")));
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t t = clock_now_ns();
+		for (int k = 0; k < 1000; k++) {
+			struct openai_answer *a = openai_answer_new(API_CHAT, false, USAGE_OBSERVE);
+			if (!a)
+				abort();
+			check(openai_answer_feed(a, buf_span(&b), NULL, &seen));
+			check(openai_answer_end(a, NULL, &seen));
+			openai_answer_free(a);
+		}
+		t = clock_now_ns() - t;
+		best = t < best ? t : best;
+	}
+	printf("answer %-13s %5zu bytes  %8.1f ns\n", "whole", buf_len(&b), (double)best / 1000);
+	buf_free(&b);
+}
+
 #define CHUNK(delta)                                                                                                   \
 	"data: "                                                                                                       \
 	"{\"id\":\"chatcmpl-9b55688f6baa1707\",\"object\":\"chat.completion.chunk\",\"created\":1795415001,\"model\":" \
@@ -148,6 +198,8 @@ static void bench_answer(const char *name, enum openai_api api, enum openai_usag
 
 int main(void)
 {
+	bench_scan("small", API_CHAT, small);
+	bench_scan("large", API_CHAT, large);
 	bench_scan("plain", API_CHAT, plain);
 	bench_scan("content-first", API_CHAT, content_first);
 	bench_scan("code", API_CHAT, code);
@@ -155,6 +207,7 @@ int main(void)
 	bench_scan("turns", API_CHAT, turns);
 	bench_scan("tools", API_CHAT, tools);
 	bench_scan("token-ids", API_COMPLETIONS, token_ids);
+	bench_whole();
 	bench_answer("content", API_CHAT, USAGE_OBSERVE, SPAN(CHUNK("\"content\":\"lighthouse\"") "}\n\n"));
 	bench_answer("empty", API_CHAT, USAGE_OBSERVE, SPAN(CHUNK("\"content\":\"\"") "}\n\n"));
 	bench_answer("usage", API_CHAT, USAGE_OBSERVE, SPAN(CHUNK("\"content\":\"a\"") USAGE "}\n\n"));

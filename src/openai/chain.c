@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { FIRST_BLOCKS = 32 };
-
 /* The next full block, taken from *in or put together from earlier pieces; NULL when there is none yet. */
 static const char *next_block(struct cutter *c, struct span *in)
 {
@@ -51,25 +49,33 @@ uint64_t text_hash_end(struct text_hash *t)
 	return hash_mix(t->h, rest_hash(&t->cut));
 }
 
+void blocks_init(struct blocks *b, struct blocks_room *room)
+{
+	*b = (struct blocks){ .hash = room->first, .cap = BLOCKS_FIRST, .room = room };
+}
+
 void blocks_free(struct blocks *b)
 {
-	free(b->hash);
-	memset(b, 0, sizeof *b);
+	if (b->hash != b->room->first)
+		free(b->hash);
 }
 
 void blocks_begin(struct blocks *b, enum section_id id, uint64_t kind)
 {
 	b->open = &b->sections[id];
 	*b->open = (struct section){ .kind = kind, .at = b->n };
-	b->cut->fill = 0;
+	b->room->cut.fill = 0;
 }
 
 static int grow(struct blocks *b)
 {
-	uint32_t cap = b->cap ? b->cap * 2 : FIRST_BLOCKS;
-	uint64_t *bigger = realloc(b->hash, cap * sizeof *bigger);
+	uint32_t cap = b->cap * 2;
+	bool first = b->hash == b->room->first;
+	uint64_t *bigger = realloc(first ? NULL : b->hash, cap * sizeof *bigger);
 	if (!bigger)
 		return -PS_ENOMEM;
+	if (first)
+		memcpy(bigger, b->room->first, sizeof b->room->first);
 	b->hash = bigger;
 	b->cap = cap;
 	return 0;
@@ -80,7 +86,7 @@ int blocks_cut(struct blocks *b, struct span s)
 	const char *block;
 	if (!b->open)
 		return 0;
-	while ((block = next_block(b->cut, &s))) {
+	while ((block = next_block(&b->room->cut, &s))) {
 		if (b->n == OPENAI_BLOCKS_MAX)
 			return 0;
 		if (b->n == b->cap && grow(b) < 0)
@@ -94,7 +100,7 @@ int blocks_cut(struct blocks *b, struct span s)
 void blocks_end(struct blocks *b)
 {
 	if (b->open)
-		b->open->tail = rest_hash(b->cut);
+		b->open->tail = rest_hash(&b->room->cut);
 	b->open = NULL;
 }
 

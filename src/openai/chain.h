@@ -7,6 +7,8 @@
 #include "base/base.h"
 #include "openai/openai.h"
 
+enum { BLOCKS_FIRST = 32 }; /* 8 KiB of text */
+
 /* In the order of the chain. */
 enum section_id { SECTION_TOOLS, SECTION_FUNCTIONS, SECTION_SYSTEM, SECTION_MAIN, SECTION_COUNT };
 
@@ -33,15 +35,23 @@ struct section {
 	uint32_t at, n; /* its blocks */
 };
 
-/* Owner: one scanner. Memory: 8 bytes per block of the prompt, at most OPENAI_BLOCKS_MAX of them. */
-struct blocks {
-	uint64_t *hash;
-	uint32_t n, cap;
-	struct section sections[SECTION_COUNT];
-	struct section *open; /* where text goes; NULL: nowhere */
-	struct cutter *cut;   /* borrowed from the owner */
+/* What every prompt needs, and the longer part of `struct blocks`. Not cleared. */
+struct blocks_room {
+	struct cutter cut;
+	uint64_t first[BLOCKS_FIRST];
 };
 
+/* Owner: one scanner. Memory: once BLOCKS_FIRST are not enough, 8 bytes per block of the prompt, at most
+ * OPENAI_BLOCKS_MAX of them. */
+struct blocks {
+	uint64_t *hash; /* room->first, or allocated */
+	uint32_t n, cap;
+	struct section sections[SECTION_COUNT];
+	struct section *open;	  /* where text goes; NULL: nowhere */
+	struct blocks_room *room; /* borrowed */
+};
+
+void blocks_init(struct blocks *b, struct blocks_room *room);
 void blocks_free(struct blocks *b);
 /* Each section is begun once and ended before the next one begins. */
 void blocks_begin(struct blocks *b, enum section_id id, uint64_t kind);
@@ -50,11 +60,11 @@ int blocks_cut(struct blocks *b, struct span s) MUST_CHECK;
 /* 0 or -PS_ENOMEM. What is behind OPENAI_BLOCKS_MAX is left out. */
 MUST_CHECK static inline int blocks_add(struct blocks *b, struct span s)
 {
-	if (s.n >= OPENAI_BLOCK_BYTES - (size_t)b->cut->fill)
+	if (s.n >= OPENAI_BLOCK_BYTES - (size_t)b->room->cut.fill)
 		return blocks_cut(b, s);
 	if (s.n)
-		memcpy(b->cut->part + b->cut->fill, s.p, s.n);
-	b->cut->fill = (uint16_t)(b->cut->fill + s.n);
+		memcpy(b->room->cut.part + b->room->cut.fill, s.p, s.n);
+	b->room->cut.fill = (uint16_t)(b->room->cut.fill + s.n);
 	return 0;
 }
 void blocks_end(struct blocks *b);

@@ -114,7 +114,7 @@ struct splice {
 /* The longer texts of a scanner, apart from it: each of the two is below the 1032 bytes up to which glibc keeps freed
  * blocks at hand (tcache), which spares 350 instructions for each request. Not cleared. */
 struct texts {
-	struct cutter cut;
+	struct blocks_room blocks;
 	char model[OPENAI_MODEL_MAX];
 	char user[USER_MAX];
 };

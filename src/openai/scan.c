@@ -140,12 +140,13 @@ static inline bool special_in_64(const char *p)
 static const char *plain_end(const char *p, const char *end)
 {
 #ifdef __SSE2__
-	while (end - p >= 64 && !special_in_64(p))
-		p += 64;
-	for (; end - p >= 16; p += 16) {
+	/* Between wide characters runs are short: 64 at once only behind 16. */
+	for (bool first = true; end - p >= 16; p += 16, first = false) {
 		unsigned stop = special_mask(p);
 		if (stop)
 			return p + __builtin_ctz(stop);
+		while (first && end - p >= 64 + 16 && !special_in_64(p + 16))
+			p += 64;
 	}
 #endif
 	while (p < end && (signed char)*p >= ' ' && *p != '"' && *p != '\\')

@@ -49,7 +49,10 @@ __attribute__((visibility("default"))) void *realloc(void *p, size_t n)
 }
 #endif
 
-static const char body[] = "{\"messages\":[{\"content\":[{\"text\":\"" TEXT512 TEXT512
+#define TEXT4K TEXT512 TEXT512 TEXT512 TEXT512 TEXT512 TEXT512 TEXT512 TEXT512
+
+/* With more blocks than a scanner has room for without asking for more. */
+static const char body[] = "{\"messages\":[{\"content\":[{\"text\":\"" TEXT4K TEXT4K TEXT4K
 			   "\"},{\"image_url\":\"u\"}],\"tool_calls\":[{\"function\":"
 			   "{\"arguments\":\"" TEXT512 "\"}}],\"reasoning\":\"" TEXT512
 			   "\",\"role\":\"user\"}],\"tools\":[{\"a\":\"" TEXT512
@@ -66,7 +69,7 @@ static int scan_it(void)
 	if (r == 0) {
 		/* Without memory for the chain it is empty. */
 		const struct openai_facts *f = openai_scan_facts(s, 1);
-		assert_true(f->chain_len == 0 || f->chain_len >= 10);
+		assert_true(f->chain_len == 0 || f->chain_len >= 48);
 		assert_int_equal(f->chain_len == 0, f->chain == NULL);
 		assert_int_equal(f->images, 1);
 	}
