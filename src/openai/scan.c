@@ -1,7 +1,7 @@
 /* The JSON push parser: one state, one byte run at a time, no recursion, no lookback. Runs of plain text are found
- * 16 bytes at a time (SSE2); an escape or UTF-8 sequence cut by a split waits in `carry` until it is whole, so both
- * ways share one decoder. Hot: every byte of every request body passes here, on the worker that owns it. Grammar: RFC
- * 8259; UTF-8: RFC 3629. */
+ * 16 to 64 bytes at a time (SSE2); an escape or UTF-8 sequence cut by a split waits in `carry` until it is whole, so
+ * both ways share one decoder. Hot: every byte of every request body passes here, on the worker that owns it. Grammar:
+ * RFC 8259; UTF-8: RFC 3629. */
 #include "openai/scan.h"
 
 #ifdef __SSE2__
@@ -9,6 +9,7 @@
 #endif
 
 #include "openai/openai.h"
+#include "openai/unit.h"
 
 enum state { /* what may come next */
 	     ST_VALUE,
@@ -201,108 +202,6 @@ static inline const char *text_end(const char *p, const char *end)
 	return long_text_end(p, end);
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-enum { NEED_MORE = 0, INVALID = -1 };
-
-/* "\uXXXX" at p: 6 and the code unit, NEED_MORE or INVALID. */
-static int unit16(const char *p, size_t n, uint32_t *ret)
-{
-	uint32_t v = 0;
-	if (n > 0 && p[0] != '\\')
-		return INVALID;
-	if (n > 1 && p[1] != 'u')
-		return INVALID;
-	for (size_t i = 2; i < 6 && i < n; i++) {
-		int h = hex_value(p[i]);
-		if (h < 0)
-			return INVALID;
-		v = v << 4 | (uint32_t)h;
-	}
-	*ret = v;
-	return n < 6 ? NEED_MORE : 6;
-}
-
-static size_t utf8_write(uint32_t c, char *out)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	for (size_t i = n - 1; i > 0; i--, c >>= 6)
-		out[i] = (char)(0x80 | (c & 0x3f));
-	out[0] = (char)((0xf00u >> n) | c);
-	return n;
-}
-
-/* \u at p, with its second half when it is a surrogate pair (RFC 8259 §7); lone halves are refused. */
-static int unicode_escape(const char *p, size_t n, char out[4], size_t *out_n)
-{
-	uint32_t c, low;
-	int k = unit16(p, n, &c);
-	if (k <= 0)
-		return k;
-	if (c >= 0xdc00 && c <= 0xdfff)
-		return INVALID;
-	if (c >= 0xd800 && c <= 0xdbff) {
-		int k2 = unit16(p + 6, n - 6, &low);
-		if (k2 <= 0)
-			return k2;
-		if (low < 0xdc00 || low > 0xdfff)
-			return INVALID;
-		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-		k += k2;
-	}
-	*out_n = utf8_write(c, out);
-	return k;
-}
-
-/* A UTF-8 sequence that is not whole: NEED_MORE as long as it still can become valid. */
-static int cut_sequence(const char *p, size_t n)
-{
-	char whole[4];
-	/* The bytes that are there decide: fill up with the smallest, then with the largest continuation bytes. */
-	for (int fill = 0x80; fill <= 0xbf; fill += 0x3f) {
-		memset(whole, fill, sizeof whole);
-		memcpy(whole, p, n < sizeof whole ? n : sizeof whole);
-		if (utf8_length(whole, sizeof whole) > n)
-			return NEED_MORE;
-	}
-	return INVALID;
-}
-
-/* What a backslash and this byte stand for; 0: another kind of escape, or none. */
-static const char escapes[256] = {
-	['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'
-};
-
-/* The escape or UTF-8 sequence at p: bytes used, NEED_MORE or INVALID. Its text goes to `out`. */
-static int unit_decode(const char *p, size_t n, char out[4], size_t *out_n)
-{
-	if (*p != '\\') {
-		size_t k = utf8_length(p, n);
-		if (k == 0)
-			return cut_sequence(p, n);
-		memcpy(out, p, k);
-		*out_n = k;
-		return (int)k;
-	}
-	if (n < 2)
-		return NEED_MORE;
-	if (p[1] == 'u')
-		return unicode_escape(p, n, out, out_n);
-	out[0] = escapes[(unsigned char)p[1]];
-	*out_n = 1;
-	return out[0] ? 2 : INVALID;
-}
-
 static inline bool wanted(const struct scan *s)
 {
 	return s->in_key || s->want_text;
@@ -378,14 +277,14 @@ static int finish_carried(struct scan *s, const char **p, const char *end)
 {
 	char out[4];
 	size_t n = 0;
-	int k = NEED_MORE;
-	while (k == NEED_MORE && *p < end) {
+	int k = UNIT_CUT;
+	while (k == UNIT_CUT && *p < end) {
 		s->carry[s->carried++] = *(*p)++;
 		k = unit_decode(s->carry, s->carried, out, &n);
 	}
-	if (k == INVALID)
+	if (k == UNIT_INVALID)
 		return unit_invalid(s, *p, s->carried, s->carry[0]);
-	if (k == NEED_MORE)
+	if (k == UNIT_CUT)
 		return 0;
 	s->carried = 0;
 	return wanted(s) ? give(s, span_of(out, n)) : 0;
@@ -410,9 +309,9 @@ static int string_unit(struct scan *s, struct scratch *o, const char **p, const 
 	if ((unsigned char)**p < ' ')
 		return bad(s, *p, "a control character stands unescaped in a string");
 	int k = unit_decode(*p, (size_t)(end - *p), out, &n);
-	if (k == INVALID)
+	if (k == UNIT_INVALID)
 		return unit_invalid(s, *p, 0, **p);
-	if (k == NEED_MORE) {
+	if (k == UNIT_CUT) {
 		s->carried = (uint8_t)(end - *p);
 		memcpy(s->carry, *p, s->carried);
 		*p = end;
@@ -426,7 +325,7 @@ static int string_unit(struct scan *s, struct scratch *o, const char **p, const 
 static inline bool plain_escape(struct scan *s, struct scratch *o, const char **p, const char *end)
 {
 	char c;
-	if (end - *p < 2 || **p != '\\' || (c = escapes[(unsigned char)(*p)[1]]) == 0 || o->n == SCRATCH_BYTES)
+	if (end - *p < 2 || **p != '\\' || (c = unit_escapes[(unsigned char)(*p)[1]]) == 0 || o->n == SCRATCH_BYTES)
 		return false;
 	o->text[o->n] = c;
 	o->n += wanted(s);
@@ -450,7 +349,7 @@ static inline void copy_text(struct scratch *o, const char **p, const char *end)
 		n += k;
 		if (k == 16)
 			continue;
-		if (*at != '\\' || end - at < 2 || (c = escapes[(unsigned char)at[1]]) == 0)
+		if (*at != '\\' || end - at < 2 || (c = unit_escapes[(unsigned char)at[1]]) == 0)
 			break;
 		o->text[n++] = c;
 		at += 2;
