@@ -269,6 +269,7 @@ static void evict(struct prefix_index *x, uint32_t slot, uint32_t n)
 			uint32_t prev = l->nodes[i].prev & INDEX_MASK;
 			s.entry[k].hash = l->nodes[i].hash;
 			prefetch(x, s.entry[k].hash);
+			prefetch(x, s.entry[k].hash + 1); /* a bucket that was full takes from the next */
 			lru_give_node(l, i);
 			i = prev;
 		}
@@ -507,6 +508,10 @@ static void bisect(const struct search *s, uint32_t low, const struct slot_set *
 		return;
 	}
 	uint32_t middle = low + (high - low) / 2;
+	if (high - low > 3) { /* where it may go on from there */
+		prefetch(s->x, key_of(s->x, s->chain[low + (middle - low) / 2]));
+		prefetch(s->x, key_of(s->x, s->chain[middle + (high - middle) / 2]));
+	}
 	holders_of(s, key_of(s->x, s->chain[middle]), at_low, &at_middle);
 	/* While others add or evict, a later block may be seen without an earlier one: each replica must still be
 	 * reported once. */
