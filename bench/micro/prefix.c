@@ -111,7 +111,7 @@ static void measure(uint32_t n, uint32_t shared)
 	make_pool();
 	make_chains(n, shared);
 	printf("%5u blocks  %-28s %8.1f\n", n, "add, growing, a block", (double)round_of(add, n, false) / BLOCKS);
-	report(shared ? "add, half shared, a block" : "add, evicting, a block", add, n, n);
+	report(shared ? "add, half shared: fits, fresh" : "add, evicting, a block", add, n, n);
 	report("add, fresh, a call", add_again, n, 1);
 	report("find, known, a call", find, n, 1);
 	report("find, new, a call", find_new, n, 1);
