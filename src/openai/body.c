@@ -75,7 +75,8 @@ static const char *find_name(struct span in, const char *known)
 static void keep(struct answer_body *b, struct span in)
 {
 	char all[2 * BODY_NAME_BYTES];
-	struct span last = in.n > BODY_NAME_BYTES ? span_skip(in, in.n - BODY_NAME_BYTES) : in;
+	size_t last_n = in.n < BODY_NAME_BYTES ? in.n : BODY_NAME_BYTES;
+	struct span last = span_of(in.p + in.n - last_n, last_n);
 	memcpy(all, b->kept, b->kept_n);
 	memcpy(all + b->kept_n, last.p, last.n);
 	size_t n = b->kept_n + last.n, k = n < BODY_NAME_BYTES ? n : BODY_NAME_BYTES;

@@ -49,7 +49,7 @@ uint64_t text_hash_end(struct text_hash *t)
 	return hash_mix(t->h, rest_hash(&t->cut));
 }
 
-void blocks_init(struct blocks *b, struct blocks_room *room)
+void blocks_prepare(struct blocks *b, struct blocks_room *room)
 {
 	*b = (struct blocks){ .hash = room->first, .cap = BLOCKS_FIRST, .room = room };
 }

@@ -51,7 +51,7 @@ struct blocks {
 	struct blocks_room *room; /* borrowed */
 };
 
-void blocks_init(struct blocks *b, struct blocks_room *room);
+void blocks_prepare(struct blocks *b, struct blocks_room *room);
 void blocks_free(struct blocks *b);
 /* Each section is begun once and ended before the next one begins. */
 void blocks_begin(struct blocks *b, enum section_id id, uint64_t kind);

@@ -232,7 +232,7 @@ struct openai_scan *openai_scan_new(enum openai_api api)
 	memset(s, 0, offsetof(struct openai_scan, texts));
 	s->api = api;
 	s->texts = texts;
-	blocks_init(&s->blocks, &texts->blocks);
+	blocks_prepare(&s->blocks, &texts->blocks);
 	s->facts.n = s->facts.prompts = 1;
 	scan_init(&s->json, on_event, s);
 	for (int i = 0; i < HELD_COUNT; i++)
