@@ -167,7 +167,7 @@ static void put(struct question *q)
 		{ { "user-agent", 10 }, { "penstock", 8 } },
 	};
 	struct target *t = q->target;
-	struct upstream_target to = { t->key, t->address, t->pool->policy.timeout_ns };
+	struct upstream_target to = { .id = t->key, .address = t->address, .connect_ns = t->pool->policy.timeout_ns };
 	struct upstream_request rq = {
 		.method = SPAN("GET"),
 		.target = span_str((const char *)&t->pool->policy + ask_rows[q->ask].path),

@@ -12,8 +12,6 @@
 
 enum { LINGER_NS = 2000000000, LINGER_BYTES_MAX = 1 << 20, READS_PER_TURN = 4, PROXY_HEADER_MAX = 4200 };
 
-static void parse(struct client *c);
-
 const struct listener_policy *client_policy(const struct client *c)
 {
 	const struct snapshot *s = c->proxy->use->snapshot;
@@ -57,8 +55,6 @@ void client_close(struct client *c, bool abort)
 	if (c->x)
 		exchange_abort(c->x, PS_ECLIENTGONE);
 	timer_clear(&c->timer);
-	buf_free(&c->in);
-	buf_free(&c->out);
 	io_close(c->io, abort);
 	list_remove(&c->node);
 	list_push_back(&c->proxy->dead_clients, &c->node);
@@ -73,7 +69,6 @@ static void linger(struct client *c)
 {
 	c->lingering = true;
 	c->linger_bytes = 0;
-	buf_free(&c->in);
 	io_shutdown(c->io);
 	io_want_read(c->io, true, true);
 	arm(c, LINGER_NS);
@@ -176,31 +171,59 @@ void client_read(struct client *c, bool on)
 	io_want_read(c->io, on, true);
 }
 
-void client_next(struct client *c, bool keep, bool linger_first)
+bool client_ends(const struct client *c)
+{
+	return c->closing || c->proxy->draining || c->listener->number == UINT32_MAX ||
+	       c->requests >= client_policy(c)->requests_per_connection;
+}
+
+/* No exchange is under way: waits for the next head, or for the rest of one that has begun. */
+static void idle(struct client *c)
 {
 	const struct listener_policy *p = client_policy(c);
+	if (c->dead || c->x || c->closing || c->lingering)
+		return;
+	if (c->ended) { /* and nothing whole is left to answer */
+		client_close(c, false);
+		return;
+	}
+	if (buf_len(&c->in) == 0) {
+		buf_free(&c->in);
+		/* While draining, long enough that a request on its way is not lost, short enough to leave. */
+		arm(c, c->proxy->draining && p->idle_timeout_ns > DRAIN_IDLE_NS ? DRAIN_IDLE_NS : p->idle_timeout_ns);
+	} else if (!c->head_begun) { /* its time is counted from its first bytes, however they drip */
+		c->head_begun = true;
+		arm(c, p->head_timeout_ns);
+	}
+	client_read(c, true);
+}
+
+static void end_connection(struct client *c, bool linger_first)
+{
+	c->closing = true;
+	if (client_blocked(c)) {
+		client_read(c, false);
+		arm(c, client_policy(c)->write_stall_ns);
+	} else if (linger_first || buf_len(&c->in)) {
+		linger(c);
+	} else {
+		client_close(c, false);
+	}
+}
+
+static void parse(struct client *c);
+
+void client_next(struct client *c, bool keep, bool linger_first)
+{
 	c->x = NULL;
 	if (c->dead)
 		return;
-	if (!keep || c->closing || c->requests >= p->requests_per_connection) {
-		c->closing = true;
-		if (client_blocked(c)) {
-			client_read(c, false);
-			arm(c, p->write_stall_ns);
-		} else if (linger_first || buf_len(&c->in)) {
-			linger(c);
-		} else {
-			client_close(c, false);
-		}
+	if (!keep || c->closing || c->requests >= client_policy(c)->requests_per_connection) {
+		end_connection(c, linger_first);
 		return;
 	}
-	/* While draining, long enough that a request on its way is not lost, short enough to leave. */
-	arm(c, c->proxy->draining && p->idle_timeout_ns > DRAIN_IDLE_NS ? DRAIN_IDLE_NS : p->idle_timeout_ns);
-	client_read(c, true);
-	if (buf_len(&c->in))
+	if (!c->parsing) /* else whoever parses goes on */
 		parse(c);
-	else
-		buf_free(&c->in);
 }
 
 static void on_timer(struct timer *t, uint64_t now)
@@ -254,14 +277,14 @@ static ptrdiff_t parse_one(struct client *c, char *p, size_t n)
 		return 0;
 	timer_clear(&c->timer);
 	c->requests++;
+	c->head_begun = false;
+	c->parsing = true; /* an exchange that ends at once must not parse on from within */
 	exchange_begin(c, &h, p, (size_t)used);
-	if (c->x && !c->dead && (size_t)used < n && exchange_wants_body(c->x)) {
-		ptrdiff_t body = exchange_body(c->x, p + used, n - (size_t)used);
-		if (body < 0)
-			return -1;
-		used += body;
-	}
-	return used;
+	ptrdiff_t body = 0;
+	if (c->x && !c->dead && (size_t)used < n && exchange_wants_body(c->x))
+		body = exchange_body(c->x, p + used, n - (size_t)used);
+	c->parsing = false;
+	return body < 0 ? -1 : used + body;
 }
 
 /* Parses requests out of `in` while no exchange is under way. */
@@ -270,47 +293,33 @@ static void parse(struct client *c)
 	while (!c->dead && !c->lingering && !c->closing && !c->x && buf_len(&c->in)) {
 		if (c->expect_proxy_header && !take_proxy_header(c))
 			return;
-		/* The exchange may close the client, which frees `in`: work on a moved buffer. */
-		struct buf in = c->in;
-		buf_init(&c->in, CLIENT_IN_MAX);
-		ptrdiff_t used = buf_len(&in) ? parse_one(c, in.p + in.at, buf_len(&in)) : 0;
-		if (c->dead || used < 0) {
-			buf_free(&in);
+		ptrdiff_t used = buf_len(&c->in) ? parse_one(c, c->in.p + c->in.at, buf_len(&c->in)) : 0;
+		if (c->dead || used < 0)
 			return;
-		}
-		buf_skip(&in, (size_t)used);
-		if (buf_len(&in) == 0)
-			buf_free(&in);
-		/* exchange_begin may have ended already and parsed on; then `in` holds newer bytes only if ours were
-		 * all used. */
-		c->in = in;
+		buf_skip(&c->in, (size_t)used);
 		if (used == 0)
-			return;
+			break;
 	}
+	idle(c);
 }
 
 /* Bytes of a head, fresh from the socket. Whole requests are parsed where they are; only a remainder is copied. */
 static void arrived(struct client *c, char *p, size_t n)
 {
-	bool first = buf_len(&c->in) == 0;
-	if (first && !c->expect_proxy_header && !c->x) {
+	if (buf_len(&c->in) == 0 && !c->expect_proxy_header && !c->x) {
 		ptrdiff_t used = parse_one(c, p, n);
 		if (used < 0 || c->dead)
 			return;
 		p += used;
 		n -= (size_t)used;
-		if (n == 0)
-			return;
-		if (used == 0 && c->requests)
-			arm(c, client_policy(c)->head_timeout_ns);
 	}
 	if (buf_add(&c->in, span_of(p, n)) < 0) {
 		client_close(c, true);
 		return;
 	}
-	if (c->x)
+	if (c->x && n)
 		client_read(c, false); /* sent ahead: later */
-	else
+	else if (!c->x)
 		parse(c);
 }
 
@@ -349,8 +358,7 @@ static void read_ahead(struct client *c)
 		return;
 	}
 	if (n == 0) {
-		c->x->half_closed = true;
-		c->closing = true;
+		c->ended = true;
 		io_want_read(c->io, false, false);
 		return;
 	}
@@ -395,7 +403,7 @@ static void on_hangup(void *owner)
 	socklen_t n = sizeof gone;
 	bool error = getsockopt(io_fd(c->io), SOL_SOCKET, SO_ERROR, &gone, &n) == 0 && gone != 0;
 	if (!error && c->x && client_policy(c)->half_close == HALF_CLOSE_TOLERATE) {
-		c->x->half_closed = c->closing = true;
+		c->ended = true;
 		io_want_read(c->io, false, false);
 		return;
 	}
@@ -435,6 +443,7 @@ void client_accept(struct proxy_listener *pl, int fd, const struct address *peer
 	tm_move(pl->open, 1);
 	const struct listener_policy *policy = client_policy(c);
 	c->expect_proxy_header = policy->proxy_protocol;
+	c->head_begun = true;
 	arm(c, policy->head_timeout_ns);
 	if (pl->connections > policy->connections) {
 		struct err e;

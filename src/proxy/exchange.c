@@ -627,7 +627,7 @@ static enum step_result step_settle(struct exchange *x)
 {
 	struct client *c = x->client;
 	bool unread = !x->body_complete;
-	bool keep = x->keep_alive && !x->answer_close && !unread && !x->half_closed;
+	bool keep = x->keep_alive && !x->answer_close && !unread;
 	leg_drop(x);
 	bool mail_coming = x->ticket && gate_on_gone(x->ticket, loop_now(x->proxy->loop));
 	settle(x);

@@ -182,11 +182,12 @@ struct exchange {
 	bool streaming_body; /* not held whole: cannot be repeated once bytes were let go */
 	bool body_stopped;   /* reading the body rests for back-pressure */
 	bool counted;	     /* among the running requests of its model */
-	bool awaiting_mail, half_closed, anthropic;
+	bool awaiting_mail, anthropic;
 	uint64_t body_left; /* Content-Length bytes still to come */
 	char request_id[REQUEST_ID_MAX + 1];
 	struct trace trace;
 	bool body_complete; /* the whole request has been received */
+	bool stale_met;	    /* a kept connection was found dead: one free repetition, on a new one */
 	bool repeat;	    /* this attempt follows one that the retry budget counts */
 	bool injected;	    /* we asked for usage, the client did not */
 	const struct route_rule *rule;
@@ -222,6 +223,9 @@ struct client {
 	struct buf in, out;
 	size_t in_seen; /* bytes of `in` the head parser knows */
 	uint32_t requests;
+	bool ended;	 /* its FIN was seen and is tolerated */
+	bool parsing;	 /* a head is being turned into an exchange further up the stack */
+	bool head_begun; /* the time for the head in progress is running */
 	bool expect_proxy_header, closing, lingering, dead, writing;
 	uint64_t stalled_since; /* 0: the socket takes all */
 	uint32_t linger_bytes;
@@ -244,6 +248,8 @@ void client_next(struct client *c, bool keep, bool linger);
 void client_close(struct client *c, bool abort);
 /* A connection without a request is closed unless one comes within this time. */
 void client_hurry(struct client *c, uint64_t within_ns);
+/* True when the connection ends after the answer that is begun now, which should then say so. */
+bool client_ends(const struct client *c);
 /* Stops and goes on reading request bytes. */
 void client_read(struct client *c, bool on);
 

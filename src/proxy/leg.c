@@ -51,6 +51,7 @@ bool leg_retry(struct exchange *x, int code, bool reused)
 	struct span reason = span_str(error_row(code)->code);
 	if (!repeatable(x, code))
 		return false;
+	reused = reused && !x->stale_met; /* once; and then on a new connection, so that this cannot be it again */
 	/* A connection that its replica closed while it lay idle says nothing about the replica: free, and it may be
 	 * picked again. */
 	if (!reused && (x->record.tries >= sp->policy.tries || !gate_may_retry(sp->gate, code, now))) {
@@ -58,6 +59,7 @@ bool leg_retry(struct exchange *x, int code, bool reused)
 		return false;
 	}
 	tm_add(tm_series_of(TM_RETRIES, &reason, 1), 1);
+	x->stale_met |= reused;
 	if (reused)
 		x->record.tries--;
 	else
@@ -180,7 +182,8 @@ int leg_open(struct exchange *x)
 	struct upstream_target to = { .id = hash_bytes(span_of((const char *)&x->decision.address->sa,
 							       x->decision.address->len)),
 				      .address = *x->decision.address,
-				      .connect_ns = sp->policy.connect_timeout_ns };
+				      .connect_ns = sp->policy.connect_timeout_ns,
+				      .fresh = x->stale_met };
 	struct upstream_request rq = { .method = x->head->method_text,
 				       .target = origin_form(x),
 				       .authority = x->head->authority,

@@ -25,9 +25,16 @@ static struct snapshot_use *use_new(struct snapshot *s)
 	return u;
 }
 
-/* Old snapshots that no exchange uses any more go back. */
+/* Old snapshots that no exchange uses any more go back, and listeners that are gone with their last connection. */
 static void retire(struct proxy *p)
 {
+	list_each (it, next, &p->listeners) {
+		struct proxy_listener *pl = container_of(it, struct proxy_listener, node);
+		if (pl->number == UINT32_MAX && pl->connections == 0) {
+			list_remove(it);
+			free(pl);
+		}
+	}
 	list_each (it, next, &p->uses) {
 		struct snapshot_use *u = container_of(it, struct snapshot_use, node);
 		if (u == p->use || u->users)
@@ -42,8 +49,12 @@ static void retire(struct proxy *p)
 
 static void free_dead_clients(struct proxy *p)
 {
-	list_each (it, next, &p->dead_clients)
-		free(container_of(it, struct client, node));
+	list_each (it, next, &p->dead_clients) {
+		struct client *c = container_of(it, struct client, node);
+		buf_free(&c->in);
+		buf_free(&c->out);
+		free(c);
+	}
 	list_init(&p->dead_clients);
 }
 
@@ -148,6 +159,16 @@ static bool listening(const struct proxy *p, uint32_t number)
 	return false;
 }
 
+/* Connections of listeners that are gone answer what is under way or comes within a moment, and end. */
+static void hurry_orphans(struct proxy *p)
+{
+	list_each (it, next, &p->clients) {
+		struct client *c = container_of(it, struct client, node);
+		if (c->listener->number == UINT32_MAX)
+			client_hurry(c, IDLE_GRACE_NS);
+	}
+}
+
 void proxy_apply(struct proxy *p, struct snapshot *s)
 {
 	struct snapshot_use *u = use_new(s);
@@ -162,6 +183,7 @@ void proxy_apply(struct proxy *p, struct snapshot *s)
 		if (pl->number == UINT32_MAX)
 			stop_listening(pl);
 	}
+	hurry_orphans(p);
 	list_push_back(&p->uses, &u->node);
 	p->use = u;
 	body_memory_limit(s->body_memory_bytes);
@@ -260,6 +282,7 @@ void proxy_free(struct proxy *p)
 	list_each (it, next, &p->listeners) {
 		struct proxy_listener *pl = container_of(it, struct proxy_listener, node);
 		stop_listening(pl);
+		list_remove(it);
 		free(pl);
 	}
 	exchange_free_spare(p);

@@ -189,8 +189,7 @@ void relay_head(struct exchange *x, const struct h1_head *h)
 	x->progress = x->record.first_byte = loop_now(x->proxy->loop);
 	x->record.status = (uint16_t)h->status;
 	x->answer_stream = is_event_stream(h);
-	if (x->proxy->draining || x->client->closing ||
-	    x->client->requests >= client_policy(x->client)->requests_per_connection)
+	if (client_ends(x->client))
 		x->answer_close = true;
 	bool facts = x->scan && h->status < 300 && x->method == H1_POST;
 	if (facts)

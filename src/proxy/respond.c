@@ -61,7 +61,7 @@ static void finish(struct exchange *x, struct answer *a)
 {
 	x->record.status = (uint16_t)a->status;
 	x->record.bytes_out = a->body.n;
-	x->answer_close |= !x->body_complete || x->client->closing || x->proxy->draining;
+	x->answer_close |= !x->body_complete || client_ends(x->client);
 	a->close = x->answer_close || !x->keep_alive;
 	a->old_keep_alive = !a->close && x->minor == 0;
 	a->bodiless = x->method == H1_HEAD;

@@ -34,6 +34,7 @@ struct upstream_call {
 	struct list node;   /* of the replica's idle connections, or of the busy ones */
 	struct timer timer; /* connecting, idle or draining: never two at once */
 	uint64_t replica;
+	uint64_t kept_at;  /* the turn in which it became idle */
 	uint32_t requests; /* calls begun on this connection */
 	uint8_t depth;	   /* callbacks on the stack */
 	bool connecting, gone, paused, keep;

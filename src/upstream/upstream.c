@@ -111,18 +111,31 @@ static void keep(struct upstream_call *c)
 	upstream_resume(c);
 	list_remove(&c->node);
 	list_push_front(&il->calls, &c->node);
+	c->kept_at = loop_now(u->loop);
 	il->count++;
 	u->stats.idle++;
 	u->stats.busy--;
 	timer_set(u->loop, &c->timer, loop_now(u->loop) + u->options.idle_ns);
 }
 
+/* The newest one that has been idle for a whole turn: of one that became so in this turn nobody has looked yet whether
+ * the replica said more than its answer, or closed it. */
+static struct upstream_call *find_idle(const struct upstream *u, const struct idle_list *il)
+{
+	list_each (it, next, &il->calls) {
+		struct upstream_call *c = container_of(it, struct upstream_call, node);
+		if (c->kept_at != loop_now(u->loop))
+			return c;
+	}
+	return NULL;
+}
+
 static struct upstream_call *take_idle(struct upstream *u, uint64_t replica)
 {
 	struct idle_list *il = idle_of(u, replica, false);
-	if (!il || list_empty(&il->calls))
+	struct upstream_call *c = il ? find_idle(u, il) : NULL;
+	if (!c)
 		return NULL;
-	struct upstream_call *c = list_first(&il->calls, struct upstream_call, node);
 	list_remove(&c->node);
 	list_push_back(&u->busy, &c->node);
 	timer_clear(&c->timer);
@@ -272,7 +285,7 @@ static struct upstream_call *connect_new(struct upstream *u, const struct upstre
 struct upstream_call *upstream_open(struct upstream *u, const struct upstream_target *to,
 				    const struct upstream_request *rq, const struct upstream_ops *ops, void *owner)
 {
-	struct upstream_call *c = take_idle(u, to->id);
+	struct upstream_call *c = to->fresh ? NULL : take_idle(u, to->id);
 	if (!c)
 		c = connect_new(u, to);
 	if (!c)

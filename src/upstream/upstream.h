@@ -15,6 +15,7 @@ struct upstream_target {
 	uint64_t id;
 	struct address address;
 	uint64_t connect_ns; /* 0: as upstream_options says */
+	bool fresh;	     /* only on a new connection: the last one kept was found dead */
 };
 
 struct upstream_options {

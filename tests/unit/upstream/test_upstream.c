@@ -111,7 +111,7 @@ struct caller {
 	const char *payload;
 	size_t payload_n, taken, shown; /* bytes there, given away, visible so far */
 	enum h1_framing framing;
-	struct timer more;
+	struct timer more, again;
 };
 
 static void open_call(struct caller *c);
@@ -156,8 +156,8 @@ static void finished(struct caller *c, int result)
 	c->result = result;
 	c->call = NULL;
 	timer_clear(&c->more);
-	if (--c->left)
-		open_call(c);
+	if (--c->left) /* not in this turn: its connection is offered from the next one on */
+		timer_set(c->loop, &c->again, loop_now(c->loop) + NS_PER_MS);
 	else
 		loop_stop(c->loop);
 }
@@ -186,6 +186,12 @@ static void show_more(struct timer *t, uint64_t now)
 	upstream_body_ready(c->call);
 }
 
+static void on_again(struct timer *t, uint64_t now)
+{
+	(void)now;
+	open_call(container_of(t, struct caller, again));
+}
+
 static void open_call(struct caller *c)
 {
 	struct upstream_request rq = { .method = c->payload ? SPAN("POST") : SPAN("GET"),
@@ -209,6 +215,7 @@ static void run(struct caller *c, struct replica *r, unsigned calls)
 	c->left = calls;
 	c->to.id = 1;
 	timer_init(&c->more, show_more);
+	timer_init(&c->again, on_again);
 	if (r)
 		replica_start(r, &c->to.address);
 	open_call(c);
