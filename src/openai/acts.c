@@ -218,6 +218,16 @@ static int salt_value(struct openai_scan *s, const struct rule *r, uint64_t hash
 	return 0;
 }
 
+/* A repeated key is refused, so there are never more than names. */
+static int never_value(struct openai_scan *s, const struct rule *r, uint64_t hash)
+{
+	(void)r, (void)hash;
+	struct openai_facts *f = &s->facts;
+	f->never[f->never_count++] = (struct openai_never){ (uint32_t)s->value_at,
+							    (uint32_t)(s->json.behind - s->value_at) };
+	return 0;
+}
+
 /* ---- sections ---- */
 
 static int section_end(struct openai_scan *s, const struct rule *r)
@@ -462,6 +472,7 @@ const struct act_ops acts[ACT_COUNT] = {
 	[ACT_N] = { .scalar = n_scalar },
 	[ACT_USER] = { .begin = user_begin, .text = user_text },
 	[ACT_SALT] = { .value = salt_value },
+	[ACT_NEVER] = { .value = never_value },
 	[ACT_TOOLS] = { .begin = tools_begin, .end = section_end },
 	[ACT_TOOL] = { .value = stretched_value },
 	[ACT_SYSTEM] = { .begin = system_begin, .text = text, .end = section_end },

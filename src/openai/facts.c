@@ -101,6 +101,7 @@ static int value_begin(struct openai_scan *s, const struct rule *r, enum scan_ev
 		return err_set(s->err, PS_ENOMEM, "no memory to read the body");
 	value_hash_begin(s->value);
 	s->value_rule = r;
+	s->value_at = s->json.at;
 	return value_piece(s, ev, text);
 }
 

@@ -25,6 +25,7 @@ enum act {
 	ACT_N,
 	ACT_USER,
 	ACT_SALT,
+	ACT_NEVER,
 	ACT_TOOLS,
 	ACT_TOOL,
 	ACT_SYSTEM,
@@ -138,6 +139,7 @@ struct openai_scan {
 	const struct rule *rule;       /* of the value in progress, or about to come */
 	const struct rule *value_rule; /* not NULL: events go to `value` */
 	struct value_hash *value;      /* allocated at first use */
+	size_t value_at;	       /* where it begins in the body */
 	bool chain_fresh;	       /* nothing was fed since facts.chain was made … */
 	uint64_t chain_seed;	       /* … with this seed */
 	uint64_t salt;

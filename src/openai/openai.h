@@ -28,6 +28,7 @@ enum {
 	OPENAI_BLOCKS_MAX = 16384, /* 4 MiB of text; what is behind is not part of the chain */
 	OPENAI_DEPTH_MAX = 64,
 	OPENAI_MODEL_MAX = 256, /* bytes of a model name */
+	OPENAI_NEVER_MAX = 6,	/* members of a body that are taken away (rules.c, ACT_NEVER) */
 };
 
 /* What one body says. Owned by the scanner it came from, its chain included. */
@@ -47,7 +48,12 @@ struct openai_facts {
 	uint32_t token_ids;  /* prompt tokens given as numbers */
 	uint32_t images;     /* parts that are no text */
 	struct span user;    /* `user` or safety identifier, borrowed from the scanner */
-	uint64_t *chain;     /* chained block hashes of the (first) prompt, longest prefix last */
+	/* values of members that only gateways may write (disaggregation hand-shakes): to be replaced by null */
+	struct openai_never {
+		uint32_t at, len;
+	} never[OPENAI_NEVER_MAX];
+	uint32_t never_count;
+	uint64_t *chain; /* chained block hashes of the (first) prompt, longest prefix last */
 	uint32_t chain_len;
 };
 

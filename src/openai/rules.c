@@ -44,6 +44,14 @@ static const struct rule top[] = {
 	{ SPAN("safety_identifier"), CHAT | RESP, STR | NUL, ACT_USER, NODE_NONE, 1 },
 	{ SPAN("metadata"), MSGS, OBJ | NUL, ACT_GROUP, NODE_METADATA, 0 },
 	{ SPAN("cache_salt"), ALL, STR | NUL, ACT_SALT, NODE_NONE, 0 },
+	/* hand-shakes between prefill and decode engines: from clients they are taken away (design §3);
+	   OPENAI_NEVER_MAX of them */
+	{ SPAN("kv_transfer_params"), ALL, ANY, ACT_NEVER, NODE_NONE, 0 },
+	{ SPAN("ec_transfer_params"), ALL, ANY, ACT_NEVER, NODE_NONE, 0 },
+	{ SPAN("bootstrap_host"), ALL, ANY, ACT_NEVER, NODE_NONE, 0 },
+	{ SPAN("bootstrap_port"), ALL, ANY, ACT_NEVER, NODE_NONE, 0 },
+	{ SPAN("bootstrap_room"), ALL, ANY, ACT_NEVER, NODE_NONE, 0 },
+	{ SPAN("data_parallel_rank"), ALL, ANY, ACT_NEVER, NODE_NONE, 0 },
 };
 
 static const struct rule options[] = {

@@ -489,6 +489,18 @@ static int splice_model(struct exchange *x, const struct openai_facts *o, struct
 	return 0;
 }
 
+/* By position: there are few. */
+static void sort_splices(struct body *b)
+{
+	for (unsigned i = 1; i < b->splice_count; i++) {
+		struct splice s = b->splice[i];
+		unsigned at = i;
+		for (; at > 0 && b->splice[at - 1].at > s.at; at--)
+			b->splice[at] = b->splice[at - 1];
+		b->splice[at] = s;
+	}
+}
+
 /* The replacements on the way to the replica: the model's name, and the option that makes the engine report usage. */
 static int prepare_splices(struct exchange *x, struct span asked, struct span target)
 {
@@ -502,11 +514,9 @@ static int prepare_splices(struct exchange *x, struct span asked, struct span ta
 	x->injected = exchange_chosen(x)->policy.usage == USAGE_POLICY_INJECT && o->inject_text.n;
 	if (x->injected)
 		b->splice[b->splice_count++] = (struct splice){ o->inject_at, o->inject_len, o->inject_text };
-	if (b->splice_count == 2 && b->splice[1].at < b->splice[0].at) {
-		struct splice s = b->splice[0];
-		b->splice[0] = b->splice[1];
-		b->splice[1] = s;
-	}
+	for (uint32_t i = 0; i < o->never_count; i++)
+		b->splice[b->splice_count++] = (struct splice){ o->never[i].at, o->never[i].len, SPAN("null") };
+	sort_splices(b);
 	return 0;
 }
 

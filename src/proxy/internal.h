@@ -92,7 +92,7 @@ struct splice {
 	struct span text;
 };
 
-enum { SPLICES_MAX = 3 };
+enum { SPLICES_MAX = 2 + OPENAI_NEVER_MAX };
 
 /* A request body as it arrived. Chunks before `freed` have been let go. Positions are counted in the body as received
  * (`at`) or as sent, after splices. */

@@ -1,4 +1,5 @@
 """Which pool and which name: models, adapters, rewrites, HTTP routes, from manifests."""
+import json
 import subprocess
 
 from harness import http
@@ -225,3 +226,14 @@ def test_the_model_is_in_the_log(t):
     gateway = t.gateway([t.replica(**naming("left"))])
     t.chat(gateway)
     assert eventually(lambda: any(line.get("model") == "tiny" for line in gateway.log_lines())), gateway.output()
+
+
+def test_what_only_gateways_may_write_is_taken_out_of_bodies(t):
+    replica = t.replica()
+    gateway = t.gateway([replica])
+    never = {"kv_transfer_params": {"remote_host": "10.0.0.1", "list": [1, {"a": "}"}]}, "bootstrap_room": 7, "bootstrap_host": "evil"}
+    for body in ({"model": "tiny", **never, "messages": []}, {**never, "model": "tiny", "messages": [], "stream": True}):
+        http.ask(gateway.port, "POST", "/v1/chat/completions", json.dumps(body).encode())
+        got = replica.requests[-1].json()
+        t.check("gone", all(got[name] is None for name in never), got)
+        t.check("the rest stays", got["model"] == "tiny" and got["messages"] == [], got)

@@ -2,10 +2,11 @@
 import json
 import socket
 import threading
+import time
 
 from harness import http
 from harness.world import answers, eventually
-from harness.replica import chat_event, chunked, says, whole
+from harness.replica import chat_answer, chat_event, chunked, says, whole
 
 
 
@@ -103,3 +104,42 @@ def test_replicas_see_the_origin_form(t):
             c.send(f"GET {target} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
             c.answer("GET")
         t.check(target, replica.requests[-1].path == want, replica.requests[-1].path)
+
+
+def test_a_request_that_closes_its_replica_is_not_sent_once_per_connection(t):
+    """Closing without a word looks like a kept connection that had died: repeated once for free, then as any failure."""
+    def script(peer):
+        if b"poison" in peer.request.body:
+            return False
+        time.sleep(0.2)
+        peer.send(whole(chat_answer()))
+
+    replica = t.replica(script)
+    gateway = t.gateway([replica], workers=1)
+    threads = [threading.Thread(target=t.chat, args=(gateway, str(i))) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    time.sleep(0.1)
+    answer = t.chat(gateway, "poison")
+    seen = sum(b"poison" in r.body for r in replica.requests)
+    t.check("an error in words", answer.status == 502 and answer.error_code() == "upstream_reset", answer.raw)
+    t.check("few tries", seen <= 4, seen)
+
+
+def test_the_beginning_of_a_head_behind_a_request_has_its_time(t):
+    gateway = t.gateway([t.replica()], "--head-timeout", "500ms")
+    with http.Connection(gateway.port) as c:
+        c.send(http.request("POST", "/v1/chat/completions", t.chat_body()) + b"GET /x HT")
+        t.check("answered", c.answer().status == 200)
+        t.check("then 408", c.answer().status == 408)
+
+
+def test_requests_sent_before_a_tolerated_fin_are_all_answered(t):
+    gateway = t.gateway([t.replica(lambda peer: time.sleep(0.1) or peer.send(whole(chat_answer())))], "--half-close", "tolerate")
+    with http.Connection(gateway.port) as c:
+        c.send(http.request("POST", "/v1/chat/completions", t.chat_body()) * 3)
+        c.socket.shutdown(socket.SHUT_WR)
+        t.check("all three", [c.answer().status for _ in range(3)] == [200] * 3)
+        t.check("then the end", c.closed())
