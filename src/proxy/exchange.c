@@ -309,7 +309,7 @@ char *exchange_body_room(struct exchange *x, size_t *ret_room)
 static void body_refused(struct exchange *x, int code, uint64_t retry_after_ns, const struct err *e)
 {
 	if (x->answer_begun)
-		relay_cut(x, code, e);
+		relay_cut(x, abs(code), e);
 	else
 		respond_error(x, code, retry_after_ns, e);
 }
@@ -383,14 +383,14 @@ ptrdiff_t exchange_body(struct exchange *x, char *p, size_t n)
 	if (body_add(&x->pending->body, span_of(p, payload), x->body_left) < 0) {
 		err_set(&e, PS_EBODYMEMORY, "the memory for request bodies is in use");
 		body_refused(x, PS_EBODYMEMORY, NS_PER_S, &e);
-		return -1;
+		return x->body_complete ? used : -1;
 	}
 	if (!x->client_chunked) {
 		x->body_left -= payload;
 		set_complete(x, x->body_left == 0);
 	}
-	if (!take_facts(x, p, payload))
-		return -1;
+	if (!take_facts(x, p, payload)) /* what stands behind a whole body is the next request all the same */
+		return x->body_complete ? used : -1;
 	(void)body_moved(x);
 	return used;
 }

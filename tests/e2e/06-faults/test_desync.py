@@ -143,3 +143,22 @@ def test_requests_sent_before_a_tolerated_fin_are_all_answered(t):
         c.socket.shutdown(socket.SHUT_WR)
         t.check("all three", [c.answer().status for _ in range(3)] == [200] * 3)
         t.check("then the end", c.closed())
+
+
+def test_what_stands_behind_a_refused_body_is_the_next_request(t):
+    replica = t.replica()
+    gateway = t.gateway([replica])
+    bad, good = http.request("POST", "/v1/chat/completions", b'{"model":'), http.request("POST", "/v1/chat/completions", t.chat_body())
+    inner = b"GET /inner HTTP/1.1\r\nhost: x\r\n\r\n"
+    outer = b"POST /outer HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(inner)
+    for name, pieces, wanted in (("in one piece", [bad + good], [400, 200]), ("twice", [bad + bad + good], [400, 400, 200]),
+                                 ("a body that looks like a request", [bad + outer, inner], [400, 200])):
+        with http.Connection(gateway.port) as c:
+            got = []
+            for piece in pieces:
+                c.send(piece)
+                time.sleep(0.1)
+            for _ in wanted:
+                got.append(c.answer().status)
+            t.check(name, got == wanted, (got, c.raw))
+    t.check("nothing inside a body was taken for a request", all(r.path != "/inner" for r in replica.requests))
