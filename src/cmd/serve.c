@@ -158,6 +158,7 @@ static void log_ready(const struct serve *sv)
 static void on_settled(void *arg)
 {
 	struct serve *sv = arg;
+	tm_set(tm_series_of(TM_BUILD_INFO, (struct span[]){ SPAN(PENSTOCK_VERSION), SPAN(__VERSION__) }, 2), 1);
 	write_pid_file(sv);
 	enum standing starting = STANDING_STARTING;
 	/* not over what a signal said meanwhile */
