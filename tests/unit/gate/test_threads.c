@@ -81,6 +81,8 @@ static struct desk desk;
 static struct mailbox decided;	/* to the workers: dispatched requests */
 static struct mailbox finished; /* to the owner: requests that ended, to be used again */
 static struct mailbox mail;	/* to the owner: what the sink was told */
+static struct mailbox kept;	/* decided while the owner still submits: no event comes until it has held many */
+static bool submitting;
 
 static void on_decided(void *arg, void *owner, struct ticket *t)
 {
@@ -149,7 +151,7 @@ static void settle(struct request *q, int verdict, struct tally *t)
 	q->waits = verdict == GATE_HELD;
 	t->held += q->waits;
 	if (verdict == GATE_DECIDED) {
-		mailbox_post(&decided, q);
+		mailbox_post(submitting ? &kept : &decided, q);
 	} else if (!q->waits) {
 		t->refused += verdict == GATE_REFUSED;
 		t->ended++;
@@ -197,19 +199,26 @@ static void read_mail(struct tally *t)
 	}
 }
 
+/* In rounds: as many as may be outstanding are submitted, far more than the replicas take, so that most are held; then
+ * the workers get what was decided, and their events open the rest. */
 static void own(struct rng *r, struct tally *t)
 {
 	static struct request requests[REQUESTS];
 	while (t->ended < REQUESTS) {
-		if (t->submitted < REQUESTS && t->outstanding < OUTSTANDING) {
+		submitting = true;
+		while (t->submitted < REQUESTS && t->outstanding < OUTSTANDING) {
 			submit(&requests[t->submitted], r, t);
 			struct request *q = &requests[rng_below(r, t->submitted)];
-			if (q->waits && !q->left && rng_below(r, 4) == 0)
+			if (q->waits && !q->left && rng_below(r, 16) == 0)
 				leave(q, t);
-		} else {
-			(void)gate_advance(desk.gate, clock_now_ns(), &sink); /* the home worker's tick */
 		}
-		read_mail(t);
+		submitting = false;
+		for (struct request *q; (q = mailbox_take(&kept, false));)
+			mailbox_post(&decided, q);
+		while (t->outstanding > 0) {
+			(void)gate_advance(desk.gate, clock_now_ns(), &sink); /* the home worker's tick */
+			read_mail(t);
+		}
 	}
 }
 
@@ -226,6 +235,7 @@ static void requests_held_by_one_worker_are_opened_by_events_on_three_others(voi
 	mailbox_init(&decided);
 	mailbox_init(&finished);
 	mailbox_init(&mail);
+	mailbox_init(&kept);
 	for (int i = 0; i < WORKERS; i++) {
 		seeds[i] = rng_next(&r);
 		assert_int_equal(pthread_create(&workers[i], NULL, work, &seeds[i]), 0);
