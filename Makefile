@@ -137,8 +137,8 @@ tidy:
 	@printf '%s\n' $(wildcard src/$(or $(ROOM),*)/*.c) | xargs -P$$(nproc) -n4 \
 		sh -c 'clang-tidy-16 --quiet "$$@" -- $(CPPFLAGS) -std=gnu17' tidy
 
-e2e:
-	@scripts/e2e $(TOPIC)
+e2e: $(B)/penstock
+	@PENSTOCK="$(CURDIR)/$<" scripts/e2e $(TOPIC)
 
 # ---- benchmarks: a stand-in backend and a load generator beside the release build ----
 BENCH_TOOLS := build/bench/backend build/bench/loadgen
