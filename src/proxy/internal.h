@@ -284,7 +284,9 @@ void exchange_free_dead(struct proxy *p);
 void exchange_free_spare(struct proxy *p);
 /* The name of the state it is in: head, body, held, prefill, decode … */
 const char *exchange_phase(const struct exchange *x);
+/* Sets the timer for what the state in force waits for (deadline.c). */
 void exchange_deadline(struct exchange *x);
+void exchange_on_timer(struct timer *t, uint64_t now);
 
 /* leg.c */
 int leg_open(struct exchange *x) MUST_CHECK;

@@ -211,3 +211,23 @@ def test_held_requests_are_decided_whichever_worker_brings_the_event(t):
     t.check("none lost", not bad, bad[:5])
     t.check("there was load", len(load.outcomes) > 80, len(load.outcomes))
     t.check("nothing is left", eventually(lambda: gateway.metric("penstock_replica_in_flight") == 0, 2))
+
+
+def test_what_waits_in_a_stopped_replica_moves(t):
+    """Streams that wait for their first token on a replica that stops are sent elsewhere after four times what was predicted."""
+    mocks = t.mocks(2, "--model", "tiny")
+    gateway = t.gateway(mocks, "--health-path", "", "--eject-after", "1000", workers=1)
+    for i in range(40):
+        assert t.chat(gateway, f"learn {i} " * 20, max_tokens=2, stream=True).status == 200
+    assert eventually(lambda: len(gateway.log_lines()) >= 40)
+    busy = gateway.log_lines()[-1]["replica"]  # the next request would go there too
+    victim = next(m for m in mocks if busy.endswith(f":{m.port}"))
+    victim.signal(signal.SIGSTOP)
+    start, answers = time.monotonic(), []
+    for i in range(6):
+        answers.append(t.chat(gateway, f"stopped {i} " * 20, max_tokens=2, stream=True, timeout=20))
+    victim.signal(signal.SIGCONT)
+    t.check("all served", [a.status for a in answers] == [200] * 6, [a.status for a in answers])
+    moved = lambda: any(line.get("tries", "1") != "1" for line in gateway.log_lines())
+    t.check("some had to move", eventually(moved, 3))
+    t.check("long before the first-byte limit", time.monotonic() - start < 60, time.monotonic() - start)
