@@ -18,11 +18,8 @@ struct openai_answer {
 	size_t hint_at; /* … where it was: a stream's events mostly differ in their content alone */
 	struct openai_usage usage;
 	union {
-		struct {
-			struct sse sse;
-			struct answer_doc doc;
-		};
-		struct answer_body body; /* not an event stream */
+		struct sse sse;
+		struct answer_body body; /* not an event stream; much larger, and then not allocated */
 	};
 };
 
@@ -49,7 +46,8 @@ static const struct {
 
 struct openai_answer *openai_answer_new(enum openai_api api, bool event_stream, enum openai_usage_mode mode)
 {
-	struct openai_answer *a = malloc(sizeof *a);
+	struct openai_answer *a = malloc(event_stream ? offsetof(struct openai_answer, sse) + sizeof(struct sse)
+						      : sizeof *a);
 	if (!a)
 		return NULL;
 	a->api = api;
@@ -136,14 +134,8 @@ static bool has_content(struct openai_answer *a, struct span data)
 	return false;
 }
 
-static void read_doc(struct openai_answer *a, struct span data)
-{
-	answer_doc_begin(&a->doc, &a->usage);
-	answer_doc_feed(&a->doc, data);
-}
-
-/* There may be usage in it: then it is parsed, into a->doc. */
-static bool read_usage(struct openai_answer *a, struct span data)
+/* There may be usage in it: then it is parsed, into *d. */
+static bool read_usage(struct openai_answer *a, struct span data, struct answer_doc *d)
 {
 	struct span left = data;
 	const char *v;
@@ -151,7 +143,8 @@ static bool read_usage(struct openai_answer *a, struct span data)
 		return false;
 	while ((v = member_find(left, SPAN("\"usage\"")))) {
 		if (*v == '{' || openai_answer_edits(a)) {
-			read_doc(a, data);
+			answer_doc_begin(d, &a->usage);
+			answer_doc_feed(d, data);
 			return true;
 		}
 		left = span_of(v, (size_t)(data.p + data.n - v));
@@ -170,7 +163,7 @@ static struct span type_in(struct answer_doc *d, struct span data)
 
 static void see_type(const struct sse_event *ev, struct openai_seen *seen)
 {
-	struct answer_doc d;
+	NOT_ZEROED struct answer_doc d;
 	struct span type = ev->type.n ? ev->type : type_in(&d, ev->data);
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		if (span_eq(type, ends[i].type)) {
@@ -204,8 +197,9 @@ static void see_content(struct openai_answer *a, struct openai_seen *seen)
 	a->content_seen = true;
 }
 
-/* True when the event was parsed for usage: a->doc tells. */
-static bool see_event(struct openai_answer *a, const struct sse_event *ev, struct openai_seen *seen)
+/* True when the event was parsed for usage: *d tells. */
+static bool see_event(struct openai_answer *a, const struct sse_event *ev, struct openai_seen *seen,
+		      struct answer_doc *d)
 {
 	if (!ev->has_data)
 		return false;
@@ -215,7 +209,7 @@ static bool see_event(struct openai_answer *a, const struct sse_event *ev, struc
 	} else {
 		see_other(a, ev, seen);
 	}
-	return read_usage(a, ev->data);
+	return read_usage(a, ev->data, d);
 }
 
 /* ---- taking usage out again ---- */
@@ -273,10 +267,11 @@ static int edit_event(const struct answer_doc *d, const struct sse_event *ev, st
 
 static int take_event(struct openai_answer *a, const struct sse_event *ev, struct buf *out, struct openai_seen *seen)
 {
-	bool parsed = see_event(a, ev, seen);
+	NOT_ZEROED struct answer_doc d;
+	bool parsed = see_event(a, ev, seen, &d);
 	if (!openai_answer_edits(a))
 		return 0;
-	return parsed ? edit_event(&a->doc, ev, out) : buf_add(out, ev->raw);
+	return parsed ? edit_event(&d, ev, out) : buf_add(out, ev->raw);
 }
 
 /* ---- the door ---- */
