@@ -532,7 +532,10 @@ static enum step_result after_verdict(struct exchange *x, int verdict)
 	settle_decision(x, false);
 	struct err e;
 	int code = verdict < 0 ? verdict : x->decision.refused;
-	err_set(&e, code, "%s", error_row(code)->text);
+	if (abs(code) == PS_ENOMODEL)
+		err_set(&e, code, "The model `%.200s` does not exist.", x->record.model ? x->record.model : "");
+	else
+		err_set(&e, code, "%s", error_row(code)->text);
 	respond_error(x, code, x->decision.retry_after_ns, &e);
 	return STEP_OVER;
 }

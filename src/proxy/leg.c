@@ -115,14 +115,22 @@ void leg_timed_out(struct exchange *x, const struct err *e)
 
 /* ---- answers ---- */
 
+/* The replica was one of several that had not been tried: it answered, but another one may be free. */
+static bool others_untried(const struct exchange *x)
+{
+	for (int i = 0; i < SCHED_EXCLUDED_MAX; i++)
+		if (x->pending->excluded[i] == x->decision.replica)
+			return false;
+	return x->decision.candidates > 1;
+}
+
 static void on_head(void *owner, const struct h1_head *h)
 {
 	struct exchange *x = owner;
 	/* 429 and 503 mean that nothing was generated: another replica may be free. The last one's answer is passed on
 	 * as it is. */
 	int code = h->status == 429 ? PS_EQUEUEFULL : h->status == 503 ? PS_ENOREPLICA : 0;
-	bool others = x->decision.candidates > x->record.tries;
-	if (code && others && leg_retry(x, code, false))
+	if (code && x->state == ST_WAIT && others_untried(x) && leg_retry(x, code, false))
 		return;
 	relay_head(x, h);
 }

@@ -180,7 +180,7 @@ static enum openai_usage_mode usage_mode(const struct exchange *x)
 {
 	if (exchange_chosen(x)->policy.usage == USAGE_POLICY_OFF)
 		return USAGE_OFF;
-	return x->injected ? USAGE_STRIP : USAGE_OBSERVE;
+	return x->answer_stream && x->injected ? USAGE_STRIP : USAGE_OBSERVE;
 }
 
 void relay_head(struct exchange *x, const struct h1_head *h)
@@ -193,8 +193,7 @@ void relay_head(struct exchange *x, const struct h1_head *h)
 		x->answer_close = true;
 	bool facts = x->scan && h->status < 300 && x->method == H1_POST;
 	if (facts)
-		x->answer = openai_answer_new(x->api, x->answer_stream,
-					      x->answer_stream ? usage_mode(x) : USAGE_OBSERVE);
+		x->answer = openai_answer_new(x->api, x->answer_stream, usage_mode(x));
 	x->edits = x->answer && openai_answer_edits(x->answer);
 	x->commit_on_content = facts && x->answer && x->answer_stream;
 	if (head_for_client(x, h) < 0 || buf_add(&x->pending->kept, buf_span(&x->proxy->compose)) < 0) {

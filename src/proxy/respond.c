@@ -1,5 +1,6 @@
 /* Answers made here: errors, and what needs no replica. Always whole, with a Content-Length. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "proxy/internal.h"
@@ -103,7 +104,7 @@ void respond_error(struct exchange *x, int code, uint64_t retry_after_ns, const 
 {
 	struct openai_error er = { .code = code,
 				   .message = span_str(e && e->text[0] ? e->text : error_row(code)->text),
-				   .param = code == -PS_ENOMODEL ? SPAN("model") : SPAN_NONE,
+				   .param = abs(code) == PS_ENOMODEL ? SPAN("model") : SPAN_NONE,
 				   .request_id = span_str(x->request_id) };
 	struct buf body;
 	struct span path = x->record.path ? span_str(x->record.path) : SPAN_NONE;

@@ -231,3 +231,20 @@ def test_what_waits_in_a_stopped_replica_moves(t):
     moved = lambda: any(line.get("tries", "1") != "1" for line in gateway.log_lines())
     t.check("some had to move", eventually(moved, 3))
     t.check("long before the first-byte limit", time.monotonic() - start < 60, time.monotonic() - start)
+
+
+def test_two_full_replicas_of_three_are_not_noticed(t):
+    """Each attempt goes to one that was not tried yet; the third answers."""
+    full = lambda peer: peer.send(whole('{"error":{"message":"full"}}', "503 Service Unavailable"))
+    for i in range(4):  # fresh gateways: none of them knows who is full
+        gateway = t.gateway([t.replica(full), t.replica(full), t.replica()], name=f"gateway-{i}", workers=1)
+        got = [t.chat(gateway, f"{i} {j}").status for j in range(3)]
+        t.check(f"gateway {i}", got == [200] * 3, got)
+        gateway.stop()
+
+
+def test_with_usage_off_answers_are_not_looked_into(t):
+    gateway = t.gateway([t.replica()], "--usage", "off")
+    assert t.chat(gateway).status == 200
+    assert eventually(lambda: gateway.log_lines())
+    assert "prompt_tokens" not in gateway.log_lines()[-1], gateway.log_lines()[-1]
