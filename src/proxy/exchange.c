@@ -100,7 +100,6 @@ void exchange_begin(struct client *c, const struct h1_head *h, const char *head,
 	x->body_left = h->framing == H1_BODY_LENGTH ? h->length : 0;
 	set_complete(x, h->framing == H1_BODY_NONE || (h->framing == H1_BODY_LENGTH && h->length == 0));
 	x->api = openai_api_of(h->path);
-	x->anthropic = openai_is_anthropic(h->path);
 	x->head = keep_head(&x->pending->arena, h, head, head_bytes);
 	head_request_id(x, h);
 	x->record.path = span_dup(span_head(h->path, 128));
@@ -464,7 +463,6 @@ static void fill_facts(struct exchange *x, struct facts *f, struct span target)
 	f->text_bytes = o->text_bytes;
 	f->stream = o->stream;
 	f->prompt_tokens = pool_tokens_of(sp->pool, target, o->text_bytes) + o->token_ids;
-	x->record.prompt_tokens = f->prompt_tokens;
 	x->record.stream = o->stream;
 	tm_add(tm_plain(TM_HASHED_BYTES), (uint64_t)o->chain_len * OPENAI_BLOCK_BYTES);
 }
@@ -523,7 +521,6 @@ static enum step_result after_verdict(struct exchange *x, int verdict)
 	}
 	if (verdict == GATE_HELD) {
 		x->record.held = true;
-		x->awaiting_mail = true;
 		exchange_go(x, ST_HELD);
 		exchange_deadline(x);
 		return STEP_WAITS;
@@ -582,7 +579,6 @@ void exchange_decided_mail(struct mail *m)
 {
 	struct exchange *x = container_of(m, struct exchange, mail);
 	int verdict = gate_collect(x->ticket, &x->decision, loop_now(x->proxy->loop));
-	x->awaiting_mail = false;
 	if (!x->client) { /* left while the decision was on its way */
 		release(x);
 		return;

@@ -64,7 +64,6 @@ struct proxy {
 	struct timer drain_timer;
 	unsigned ticks;
 	bool home, draining;
-	uint64_t drain_until;
 	void (*drained)(void *arg);
 	void *drained_arg;
 	unsigned exchange_count, connection_count;
@@ -141,11 +140,10 @@ enum exchange_state {
 
 /* What is written into metrics and the access log at the end. */
 struct record {
-	uint64_t arrived, decided, sent, first_byte, first_token, last_token;
+	uint64_t arrived, decided, sent, first_token, last_token;
 	uint64_t bytes_in, bytes_out;
-	uint32_t tokens;	/* content events seen */
-	uint32_t prompt_tokens; /* estimated */
-	uint32_t blocks;	/* of its prefix chain */
+	uint32_t tokens; /* content events seen */
+	uint32_t blocks; /* of its prefix chain */
 	uint16_t status;
 	int code; /* PS_E… of what went wrong, 0 */
 	uint8_t tries;
@@ -182,8 +180,7 @@ struct exchange {
 	bool streaming_body; /* not held whole: cannot be repeated once bytes were let go */
 	bool body_stopped;   /* reading the body rests for back-pressure */
 	bool counted;	     /* among the running requests of its model */
-	bool awaiting_mail, anthropic;
-	uint64_t body_left; /* Content-Length bytes still to come */
+	uint64_t body_left;  /* Content-Length bytes still to come */
 	char request_id[REQUEST_ID_MAX + 1];
 	struct trace trace;
 	bool body_complete; /* the whole request has been received */

@@ -186,7 +186,7 @@ static enum openai_usage_mode usage_mode(const struct exchange *x)
 void relay_head(struct exchange *x, const struct h1_head *h)
 {
 	struct err e;
-	x->progress = x->record.first_byte = loop_now(x->proxy->loop);
+	x->progress = loop_now(x->proxy->loop);
 	x->record.status = (uint16_t)h->status;
 	x->answer_stream = is_event_stream(h);
 	if (client_ends(x->client))
